@@ -1,0 +1,226 @@
+"""What an operation is, and how one is called.
+
+`@operation("sagemaker", "StopTrainingJob")` on a function is all that an operation takes: routing, parsing, validation,
+errors, the IAM action, the audit record, coverage and docs follow from the service model. The gateway calls operations for
+clients, `invoke()` for the platform's own parts; both are authorised and audited alike.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from colonnade.kernel import arns, models
+from colonnade.kernel.errors import ServiceError, not_implemented
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.ports import Principal, Principals
+from colonnade.kernel.store import Event, Scope, Transaction
+
+Parameters = Mapping[str, Any]
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of one operation: who asks what, where, when, and the platform to do it with.
+
+    `parameters` hold wire member names; timestamps are epoch seconds (float), blobs bytes, a streaming body an object
+    with `read(size) -> bytes`. Absent members are absent.
+    """
+
+    service: str
+    operation: str
+    parameters: Parameters
+    principal: Principal
+    platform: Platform
+    account: str
+    region: str
+    request_id: str
+    now: float
+    invoked_by: str = ""
+    """Text of the resource's key on whose behalf the platform itself calls; empty for a client."""
+    source: str = ""
+    """The client's address, for audit and policy conditions; empty inside."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What the gateway must hand to one protocol's operations beside the model (S3's presigned host, say)."""
+
+    @property
+    def partition(self) -> str:
+        return arns.partition_of(self.region)
+
+    def scope(self, type: str, *, service: str | None = None, regional: bool = True) -> Scope:
+        return Scope(
+            self.partition, self.account, self.region if regional else "", service or self.service, type
+        )
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A store transaction that also records this call in the audit journal: both happen or neither."""
+        with self.platform.store.write() as transaction:
+            yield transaction
+            transaction.append(self.audit_event())
+
+    def audit_event(self) -> Event:
+        body: dict[str, Any] = {
+            "eventName": self.operation,
+            "eventSource": self.service,
+            "awsRegion": self.region,
+            "requestID": self.request_id,
+            "userIdentity": {"arn": self.principal.arn, "type": self.principal.kind},
+            "sourceIPAddress": self.source or "colonnade",
+        }
+        if self.invoked_by:
+            body["invokedBy"] = self.invoked_by
+        return Event("audit", f"{self.service}:{self.operation}", self.now, body)
+
+
+class Effect(Enum):
+    """What docs/operations.md says of an operation: does work happen behind it, or are documents kept?"""
+
+    REAL = "real"
+    STORED = "stored"
+
+
+Handler = Callable[[Call], Result | None]
+Demand = Callable[[Call], Sequence[tuple[str, str]]]
+"""The (IAM action, resource ARN) pairs that the caller must all be allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    service: str
+    name: str
+    handler: Handler
+    effect: Effect
+    demand: Demand | None
+    mutates: bool
+    module: str
+    line: int
+
+
+_registered: dict[tuple[str, str], Operation] = {}
+
+
+def operation(
+    service: str, name: str, *, effect: Effect = Effect.REAL, demand: Demand | None = None
+) -> Callable[[Handler], Handler]:
+    """Register a function as the operation. `demand` is only for services whose IAM actions are not their operations'
+    names (S3) or whose resource cannot be read from the parameters."""
+
+    def register(handler: Handler) -> Handler:
+        add(service, name, handler, effect=effect, demand=demand)
+        return handler
+
+    return register
+
+
+def add(
+    service: str,
+    name: str,
+    handler: Handler,
+    *,
+    effect: Effect,
+    demand: Demand | None = None,
+    line: int | None = None,
+) -> None:
+    if (service, name) in _registered:
+        raise ValueError(f"{service}:{name} is registered twice: see {_registered[service, name].module}")
+    if line is None:
+        line = inspect.unwrap(handler).__code__.co_firstlineno
+    mutates = not name.startswith(
+        ("Describe", "List", "Get", "Head", "Search", "Batch", "Query", "Simulate", "Filter")
+    )
+    _registered[service, name] = Operation(
+        service, name, handler, effect, demand, mutates, handler.__module__, line
+    )
+
+
+def find(service: str, name: str) -> Operation:
+    """Raises the not-implemented ServiceError, naming the operation."""
+    try:
+        return _registered[service, name]
+    except KeyError:
+        raise not_implemented(service, name) from None
+
+
+def registered() -> Mapping[tuple[str, str], Operation]:
+    return _registered
+
+
+ResourceOf = Callable[[Call], str]
+_resource_finders: dict[str, ResourceOf] = {}
+
+
+def finds_resources(service: str) -> Callable[[ResourceOf], ResourceOf]:
+    """Mark how a service's calls name the ARN they act on, for policies; without one it is "*"."""
+
+    def register(finder: ResourceOf) -> ResourceOf:
+        _resource_finders[service] = finder
+        return finder
+
+    return register
+
+
+def demands(target: Operation, call: Call) -> Sequence[tuple[str, str]]:
+    if target.demand is not None:
+        return target.demand(call)
+    finder = _resource_finders.get(target.service)
+    prefix = models.service(target.service).signing_name
+    return [(f"{prefix}:{target.name}", finder(call) if finder else "*")]
+
+
+def authorise(target: Operation, call: Call) -> None:
+    """Raises AccessDeniedException (AccessDenied in the XML protocols) unless every demand is allowed: deny by default."""
+    principals = call.platform.the(Principals)
+    for action, resource in demands(target, call):
+        if not principals.allows(
+            call.principal, action, resource, {"aws:SourceIp": call.source} if call.source else None
+        ):
+            xml = models.service(target.service).protocol in ("query", "rest-xml")
+            raise ServiceError(
+                "AccessDenied" if xml else "AccessDeniedException",
+                f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {resource} "
+                "because no identity-based policy allows the action",
+                status=403 if xml else 400,
+            )
+
+
+def perform(call: Call) -> Result:
+    """Authorise, then run. The gateway and `invoke` both end here. Parameters are valid already."""
+    target = find(call.service, call.operation)
+    authorise(target, call)
+    return target.handler(call) or {}
+
+
+def invoke(
+    platform: Platform,
+    service: str,
+    name: str,
+    parameters: Parameters,
+    *,
+    principal: Principal,
+    region: str,
+    owner: str,
+) -> Result:
+    """How the platform's own parts call operations: as a role, in the name of the resource `owner` (its key's text)."""
+    call = Call(
+        service=service,
+        operation=name,
+        parameters=parameters,
+        principal=principal,
+        platform=platform,
+        account=principal.account,
+        region=region,
+        request_id=platform.ids.uuid(),
+        now=platform.clock.now(),
+        invoked_by=owner,
+    )
+    return perform(call)
+
+
+def with_parameters(call: Call, **changed: Any) -> Call:
+    return replace(call, parameters={**call.parameters, **changed})

@@ -1,0 +1,139 @@
+"""What lower layers need from upper ones: Protocols, implemented above, wired in `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts. `arn` is what GetCallerIdentity answers (an assumed role's session, not the role)."""
+
+    arn: str
+    account: str
+    user_id: str
+    kind: str
+    """"root", "user", "role" (an assumed role's session), "service" or "anonymous"."""
+    identity_arn: str = ""
+    """Whose policies count: the user or role behind `arn`."""
+    session_policies: tuple[str, ...] = ()
+    """JSON policies given at AssumeRole: they can only narrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None
+    expires: float | None
+    """Epoch seconds; None for long-term keys."""
+    principal: Principal
+    signing_keys: dict[tuple[str, str, str], bytes] = field(default_factory=dict, compare=False, hash=False)
+    """A verifier's cache by (date, region, service); no part of the credential itself."""
+
+
+class Principals(Protocol):
+    """Identity as the chain and the platform's own parts need it. Answers come from this process's snapshot, which the
+    signal `identity` renews."""
+
+    def credential(self, access_key_id: str) -> Credential | None: ...
+
+    def allows(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> bool:
+        """The decision of all policies that concern the principal: explicit deny wins, then any allow, else False.
+        Root is always allowed."""
+        ...
+
+    def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
+        """The role's session for a service principal (`sagemaker.amazonaws.com`) whose trust the role must state.
+        Raises ServiceError ValidationException `Could not assume role <arn>. Please ensure that the role exists and allows
+        principal '<service>' to assume the role.`"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    """Without quotes."""
+    modified: float
+
+
+class ObjectContent(Protocol):
+    """The bytes of one object version. They never change; they may be read more than once."""
+
+    @property
+    def info(self) -> ObjectInfo: ...
+
+    @property
+    def local_path(self) -> Path | None:
+        """Where the plain bytes lie on this machine, to be copied, reflinked or bound read-only, never hard-linked or
+        written; None when they do not (remote store, encrypted)."""
+        ...
+
+    def open(self) -> BinaryIO: ...
+
+
+class Storage(Protocol):
+    """S3 for the platform's own parts, always as somebody: policy applies as it would over the wire.
+
+    Raises ServiceError with S3's codes: AccessDenied, NoSuchBucket, NoSuchKey.
+    """
+
+    def list(self, principal: Principal, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        """In key order; `prefix` is a plain string prefix."""
+        ...
+
+    def read(self, principal: Principal, bucket: str, key: str) -> ObjectContent: ...
+
+    def write(
+        self,
+        principal: Principal,
+        bucket: str,
+        key: str,
+        source: BinaryIO,
+        *,
+        content_type: str = "binary/octet-stream",
+    ) -> ObjectInfo:
+        """Durable and atomically visible when it returns. `source` is read to its end, in pieces."""
+        ...
+
+    def delete(self, principal: Principal, bucket: str, key: str) -> None:
+        """Silent when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    timestamp: float
+    """Epoch seconds when the line was written."""
+    message: str
+
+
+class LogStreams(Protocol):
+    """CloudWatch Logs for the platform's own parts."""
+
+    def append(
+        self,
+        account: str,
+        region: str,
+        group: str,
+        stream: str,
+        events: Sequence[LogEvent],
+        *,
+        position: int | None = None,
+    ) -> None:
+        """Group and stream come into being with the first append. `position` is the source's offset after these events
+        (bytes of its own log, say): appending with a position that is not above the stream's last one is a no-op, so that a
+        pump killed between append and bookkeeping can simply repeat itself."""
+        ...
+
+    def position(self, account: str, region: str, group: str, stream: str) -> int:
+        """The last `position` appended; 0 when there is none."""
+        ...
