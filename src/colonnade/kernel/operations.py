@@ -125,18 +125,18 @@ def add(
     *,
     effect: Effect,
     demand: Demand | None = None,
-    line: int | None = None,
+    module: str = "",
+    line: int = 0,
 ) -> None:
+    """Register without the decorator; `module` and `line` say where the code stands when the handler cannot."""
     if (service, name) in _registered:
         raise ValueError(f"{service}:{name} is registered twice: see {_registered[service, name].module}")
-    if line is None:
-        line = inspect.unwrap(handler).__code__.co_firstlineno
+    if not module:
+        module, line = handler.__module__, inspect.unwrap(handler).__code__.co_firstlineno
     mutates = not name.startswith(
         ("Describe", "List", "Get", "Head", "Search", "Batch", "Query", "Simulate", "Filter")
     )
-    _registered[service, name] = Operation(
-        service, name, handler, effect, demand, mutates, handler.__module__, line
-    )
+    _registered[service, name] = Operation(service, name, handler, effect, demand, mutates, module, line)
 
 
 def find(service: str, name: str) -> Operation:
@@ -155,11 +155,15 @@ ResourceOf = Callable[[Call], str]
 _resource_finders: dict[str, ResourceOf] = {}
 
 
+def resource_finder(service: str, finder: ResourceOf) -> None:
+    _resource_finders[service] = finder
+
+
 def finds_resources(service: str) -> Callable[[ResourceOf], ResourceOf]:
     """Mark how a service's calls name the ARN they act on, for policies; without one it is "*"."""
 
     def register(finder: ResourceOf) -> ResourceOf:
-        _resource_finders[service] = finder
+        resource_finder(service, finder)
         return finder
 
     return register
