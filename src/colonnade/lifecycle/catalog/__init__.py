@@ -1,0 +1,1 @@
+"""What is kept about everything else: tags now; registries, cards and lineage later."""
