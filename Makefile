@@ -1,0 +1,35 @@
+# Every target works in a fresh clone: all that it needs is make and a Python of 3.11 or newer.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: setup test test-all check demo lock clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): scripts/setup requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python of 3.11 or newer found: make setup PYTHON=..." >&2; exit 1; }
+	$(PYTHON) scripts/setup
+	@touch $@
+
+test: setup  ## what every change must pass; minutes
+	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
+
+test-all: setup  ## the slow ones too
+	$(BIN)/pytest -n auto $(ARGS)
+
+check: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: setup  ## start a server, run the main job against it, stop it
+	$(BIN)/python scripts/demo
+
+lock:  ## after a change of dependencies in pyproject.toml
+	scripts/lock
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
