@@ -1,0 +1,246 @@
+"""Keeps the server's processes alive: one leader and N gateway workers around one listening socket.
+
+Called by `colonnade up`. It binds the socket itself, so that a worker may die and come back without a refused connection,
+and stays small: standard library only, never the gateway, the models or anything of ML.
+
+    up ── supervisor (socket, lock, server.json)
+             ├── leader        reconcilers, alarms, schedules
+             ├── worker-1 …N   accept on the inherited socket
+
+Children die with the supervisor (`child.py`), and they hold the folder's lock too: it is free only when all have gone.
+SIGTERM, SIGINT and SIGHUP stop everything, workers first so that no request starts new work; SIGUSR1 before that lets
+jobs live on. A second one ends everything at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from types import FrameType
+
+from colonnade import credentials
+from colonnade.settings import Settings
+from colonnade.supervisor import folder, listening
+from colonnade.supervisor.children import Child
+from colonnade.supervisor.folder import ServerRecord
+from colonnade.supervisor.health import wait_until_healthy
+
+COMMAND = (sys.executable, "-m", "colonnade")
+START_SECONDS = 60.0
+WORKER_STOP_SECONDS = 30.0
+LEADER_STOP_SECONDS = 180.0
+"""More than the 120 s that a training job has between SIGTERM and SIGKILL."""
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_READY = 0
+"""No signal has this number; the health thread sends it down the same pipe."""
+_log = logging.getLogger("supervisor")
+
+
+class StartError(Exception):
+    """The server does not come up; the message says why and what to do."""
+
+
+class Phase(Enum):
+    STARTING = "starting"
+    SERVING = "serving"
+    STOPPING_WORKERS = "stopping workers"
+    STOPPING_LEADER = "stopping leader"
+
+
+def run(
+    settings: Settings, announce: Callable[[ServerRecord], None], command: Sequence[str] = COMMAND
+) -> int:
+    """Start, call `announce` once a worker has answered the health request, keep going until told to stop.
+
+    Answers the exit code. Raises FolderError, PortError, CredentialsError or StartError when it cannot start; nothing
+    is left running then. `command` is what children run, with `_leader` or `_worker` and their arguments after it.
+    """
+    with folder.locked(settings.data) as lock:
+        credentials.settle(settings)
+        with listening.listen(settings.host, settings.port) as listener:
+            bound = replace(settings, port=listener.getsockname()[1])
+            try:
+                return _Supervisor(bound, listener, lock, command, announce).run()
+            finally:
+                folder.forget(bound.data)
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        lock: int,
+        command: Sequence[str],
+        announce: Callable[[ServerRecord], None],
+    ) -> None:
+        self._settings = settings
+        self._announce = announce
+        self._record = ServerRecord.of(settings)
+        common = ("--settings", settings.for_children(), "--parent", str(os.getpid()), "--lock", str(lock))
+        self._leader = Child("leader", (*command, "_leader", *common), (lock,))
+        shared = ("--fd", str(listener.fileno()))
+        self._workers = [
+            Child(f"worker-{number}", (*command, "_worker", *shared, *common), (lock, listener.fileno()))
+            for number in range(1, settings.workers + 1)
+        ]
+        self._phase = Phase.STARTING
+        self._keep_jobs = False
+        self._deadline = float("inf")
+        self._failure: str | None = None
+
+    @property
+    def _children(self) -> list[Child]:
+        return [self._leader, *self._workers]
+
+    def run(self) -> int:
+        with _wakeups() as (wakeup, wake):
+            for child in self._children:
+                child.start()
+            self._watch_health(wake)
+            while not self._over():
+                for event in _events(wakeup, self._pause()):
+                    self._take(event)
+                self._look_after_children()
+        if self._failure:
+            raise StartError(self._failure)
+        return 0
+
+    def _over(self) -> bool:
+        return self._phase is Phase.STOPPING_LEADER and not any(child.alive() for child in self._children)
+
+    def _pause(self) -> float | None:
+        """Until something is due; None sleeps until the next signal."""
+        dues = [child.due for child in self._children if child.due is not None]
+        nearest = min([*dues, self._deadline])
+        return None if nearest == float("inf") else max(0.0, nearest - time.monotonic())
+
+    def _take(self, event: int) -> None:
+        if event == _READY:
+            self._ready()
+        elif event == signal.SIGUSR1:
+            self._keep_jobs = True
+        elif event in _STOPPING:
+            self._stop()
+
+    def _watch_health(self, wake: int) -> None:
+        def watch() -> None:
+            if wait_until_healthy(self._settings.host, self._settings.port, START_SECONDS):
+                os.write(wake, bytes([_READY]))
+            else:
+                self._fail(
+                    f"no worker answered /_colonnade/health within {START_SECONDS:.0f} s; the log says more"
+                )
+                os.write(wake, bytes([signal.SIGTERM]))
+
+        threading.Thread(target=watch, name="health", daemon=True).start()
+
+    def _fail(self, reason: str) -> None:
+        if self._phase is Phase.STARTING:
+            self._failure = self._failure or reason
+
+    def _ready(self) -> None:
+        if self._phase is Phase.STARTING:
+            self._phase = Phase.SERVING
+            self._write_record()
+            self._announce(self._record)
+
+    def _write_record(self) -> None:
+        self._record = replace(self._record, processes={child.name: child.pid for child in self._children})
+        folder.write(self._settings.data, self._record)
+
+    def _look_after_children(self) -> None:
+        for child in self._children:
+            ended = child.reap()
+            if ended is not None:
+                self._ended(child, ended)
+        if self._phase is Phase.SERVING:
+            if restarted := [child for child in self._children if child.is_due()]:
+                for child in restarted:
+                    child.start()
+                self._write_record()
+        elif self._phase is Phase.STOPPING_WORKERS and not any(child.alive() for child in self._workers):
+            self._stop_leader()
+        if time.monotonic() >= self._deadline:
+            late = self._workers if self._phase is Phase.STOPPING_WORKERS else [self._leader]
+            self._kill(late, "it took too long to stop")
+
+    def _ended(self, child: Child, how: str) -> None:
+        if self._phase is Phase.SERVING:
+            delay = child.plan_restart()
+            _log.warning("%s %s; it starts again in %.1f s", child.name, how, delay)
+        elif self._phase is Phase.STARTING:
+            self._fail(f"the {child.name} {how} before the server was ready; its last words say why")
+            self._stop()
+        else:
+            _log.debug("%s %s", child.name, how)
+
+    def _stop(self) -> None:
+        if self._phase in (Phase.STOPPING_WORKERS, Phase.STOPPING_LEADER):
+            self._kill(
+                self._children, "told to stop a second time; jobs that run are taken up at the next start"
+            )
+            return
+        self._fail("stopped before the server was ready")
+        _log.info("stopping%s", ", jobs live on" if self._keep_jobs else "")
+        self._phase = Phase.STOPPING_WORKERS
+        self._deadline = time.monotonic() + WORKER_STOP_SECONDS
+        for child in self._children:
+            child.due = None
+        for child in self._workers:
+            child.send(signal.SIGTERM)
+
+    def _stop_leader(self) -> None:
+        self._phase = Phase.STOPPING_LEADER
+        self._deadline = time.monotonic() + LEADER_STOP_SECONDS
+        if not self._leader.alive() and not self._keep_jobs and not self._failure:
+            _log.warning("the leader was not running, so jobs may live on; the next start takes them up")
+        if self._keep_jobs:
+            self._leader.send(signal.SIGUSR1)
+        self._leader.send(signal.SIGTERM)
+
+    def _kill(self, children: Sequence[Child], why: str) -> None:
+        self._deadline = float("inf")
+        for child in children:
+            if child.alive():
+                _log.warning("killing the %s: %s", child.name, why)
+                child.send(signal.SIGKILL)
+
+
+@contextmanager
+def _wakeups() -> Iterator[tuple[int, int]]:
+    """Signals become bytes in a pipe, so that one `select` waits for everything and none is missed."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    caught = (*_STOPPING, signal.SIGUSR1, signal.SIGCHLD)
+    before = {each: signal.signal(each, _only_wake) for each in caught}
+    fd_before = signal.set_wakeup_fd(writer)
+    try:
+        yield reader, writer
+    finally:
+        signal.set_wakeup_fd(fd_before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        os.close(reader)
+        os.close(writer)
+
+
+def _only_wake(signum: int, frame: FrameType | None) -> None:
+    """A handler must exist for the wake-up byte to be written."""
+
+
+def _events(wakeup: int, timeout: float | None) -> bytes:
+    ready, _, _ = select.select([wakeup], [], [], timeout)
+    return os.read(wakeup, 4096) if ready else b""
