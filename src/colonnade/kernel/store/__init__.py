@@ -40,6 +40,10 @@ class Corrupt(Exception):  # noqa: N818
     """A stored row does not match its checksum: it was changed by something other than the store."""
 
 
+class WrongFormat(Exception):  # noqa: N818
+    """What lies there was written by a newer release, or is no store of ours. Nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """All documents of one type in one account and region. S3 keys and IAM use an empty region, being global."""
@@ -119,6 +123,9 @@ class Query:
     active: bool | None = None
 
 
+ALL = Query()
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A line of the append-only journal: history, audit or outbox, told apart by `stream`."""
@@ -130,13 +137,13 @@ class Event:
     at: float
     body: Mapping[str, Any]
     sequence: int = 0
-    """Given by the store, growing; 0 before it is stored."""
+    """Given by the store, growing within its stream; 0 before it is stored."""
 
 
 class Reader(Protocol):
     def get(self, key: Key) -> Stored | None: ...
 
-    def scan(self, scope: Scope, query: Query = Query()) -> Sequence[Stored]: ...
+    def scan(self, scope: Scope, query: Query = ALL) -> Sequence[Stored]: ...
 
     def scan_types(self, service: str, type: str, *, active: bool | None = None) -> Sequence[Stored]:
         """Across all accounts and regions, in key order: what a reconciler looks through."""
@@ -185,7 +192,7 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
-def each(reader: Reader, scope: Scope, query: Query = Query(), *, page: int = 500) -> Iterator[Stored]:
+def each(reader: Reader, scope: Scope, query: Query = ALL, *, page: int = 500) -> Iterator[Stored]:
     """Every row of a scan by name, fetched page by page so that memory stays flat."""
     from dataclasses import replace
 
