@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from colonnade.formats import Examples, FormatError, Matrix
+from colonnade.formats.gzip import inflated
 
 _numbers = msgspec.json.Decoder(list[float]).decode
-_GZIP_MAGIC = b"\x1f\x8b"
 _EMPTY_CELL = re.compile(rb"(?<=,)[ \t]*(?=[,\r\n]|\Z)|(?:\A|(?<=\n))[ \t]*(?=,)")
 
 
@@ -35,13 +33,9 @@ def rows(body: bytes, source: str = "") -> Matrix:
     return np.array([numbers], dtype=np.float32) if numbers else _parse(body, source)
 
 
-def examples(
-    data: bytes, *, label_size: int = 1, weights: bool = False, source: str = "", gzipped: bool | None = None
-) -> Examples:
-    """A training file: `label_size` columns of labels, one of weights when asked, then features."""
-    if gzipped or (gzipped is None and data.startswith(_GZIP_MAGIC)):
-        data = _gunzip(data, source)
-    table = _parse(data, source)
+def examples(data: bytes, *, label_size: int = 1, weights: bool = False, source: str = "") -> Examples:
+    """A training file, gzipped or not: `label_size` columns of labels, one of weights when asked, then features."""
+    table = _parse(inflated(data, source), source)
     first = label_size + (1 if weights else 0)
     if table.shape[1] <= first:
         raise FormatError(
@@ -81,13 +75,6 @@ def _parse(body: bytes, source: str) -> Matrix:
 
 def _load(body: bytes) -> Matrix:
     return np.loadtxt(body.splitlines(), delimiter=",", dtype=np.float32, comments=None, ndmin=2)
-
-
-def _gunzip(data: bytes, source: str) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FormatError(f"broken gzip data ({error}). Compress the file again.", source=source) from None
 
 
 def _located(body: bytes, source: str) -> FormatError:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colonnade.formats import Examples, FormatError, Matrix, Sparse
+from colonnade.formats.gzip import inflated
 
 _MAX_INDEX = 2**31 - 1
 _COMMENT = re.compile(rb"#[^\n]*")
@@ -21,13 +22,13 @@ _SPACES = np.frombuffer(b" \t\n\r\x0b\x0c", dtype=np.uint8)
 
 
 def examples(data: bytes, source: str = "") -> Examples:
-    """A training file. Lines agree on whether they carry weights and query ids.
+    """A training file, gzipped or not. Lines agree on whether they carry weights and query ids.
 
     >>> found = examples(b"1 0:2.5 3:1\\n0 1:4\\n")
     >>> found.labels.tolist(), found.features.dense().tolist()[1]
     ([[1.0], [0.0]], [nan, 4.0, nan, nan])
     """
-    return _parse(data, source, labelled=True)
+    return _parse(inflated(data, source), source, labelled=True)
 
 
 def rows(body: bytes, source: str = "") -> Sparse:
