@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from colonnade.kernel.policy import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ class Principals(Protocol):
     ) -> bool:
         """The decision of all policies that concern the principal: explicit deny wins, then any allow, else False.
         Root is always allowed."""
+        ...
+
+    def decide(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        """`allows` with its reasons: where a resource has a policy of its own (a bucket, a role's trust), silence here and an
+        explicit deny are different things."""
         ...
 
     def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
