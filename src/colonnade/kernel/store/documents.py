@@ -21,8 +21,14 @@ _decode = msgspec.json.Decoder().decode
 
 def encode(document: Mapping[str, Any]) -> bytes:
     """Raises TypeError or ValueError, naming the place, for what JSON cannot carry."""
-    _check(document, "document")
-    return _encode(document if isinstance(document, dict) else dict(document))
+    try:
+        data = _encode(document if isinstance(document, dict) else dict(document))
+    except (TypeError, ValueError):
+        _check(document, "document")
+        raise
+    if _decode(data) != document:  # Both in C, so much cheaper than looking at every member first.
+        _check(document, "document")  # Tuples and the like differ and may pass.
+    return data
 
 
 def decode(data: bytes) -> Document:

@@ -178,11 +178,18 @@ class _Reader:
 
     def _rows(self, scope: Scope, query: Query) -> Iterator[_Row]:
         """In the order of names and the query's direction; bounds on the name only are applied."""
-        with self._store._looking:
-            shelf = self._store._shelves.get(scope)
-            names = _between(shelf.names, query) if shelf else []
-            rows = [shelf.at(name, self.commit) for name in names] if shelf else []
-        yield from (row for row in rows if row is not None)
+        while True:
+            with self._store._looking:
+                shelf = self._store._shelves.get(scope)
+                names = _between(shelf.names, query, at_most=_LOOK) if shelf else []
+                rows = [shelf.at(name, self.commit) for name in names] if shelf else []
+            yield from (row for row in rows if row is not None)
+            if len(names) < _LOOK:
+                return
+            if query.order is Order.NAME:
+                query = replace(query, after=(names[-1], names[-1]))
+            else:
+                query = replace(query, order=Order.NAME, descending=False, after=(names[-1], names[-1]))
 
     def _scopes(self) -> set[Scope]:
         with self._store._looking:
@@ -191,8 +198,14 @@ class _Reader:
     def _stream(self, stream: str, after: int) -> list[Event]:
         with self._store._looking:
             events = self._store._events.get(stream, [])
-            end = bisect_right(events, self.commit, key=lambda entry: entry[0])
-            return [event for _, event in events[max(0, after) : end]]
+            return [event for _, event in events[max(0, after) : self._end(events)]]
+
+    def _length(self, stream: str) -> int:
+        with self._store._looking:
+            return self._end(self._store._events.get(stream, []))
+
+    def _end(self, events: list[tuple[int, Event]]) -> int:
+        return bisect_right(events, self.commit, key=lambda entry: entry[0])
 
 
 class _Transaction(_Reader):
@@ -233,7 +246,7 @@ class _Transaction(_Reader):
 
     def append(self, event: Event) -> None:
         if event.stream not in self._lengths:
-            self._lengths[event.stream] = len(super()._stream(event.stream, 0))
+            self._lengths[event.stream] = self._length(event.stream)
         self._lengths[event.stream] += 1
         body = {"data": encode(event.body)}
         self.appended.append(
@@ -265,6 +278,9 @@ class _Transaction(_Reader):
         return super()._stream(stream, after) + mine
 
 
+_LOOK = 256
+"""How many rows are looked up at once, so that a page of a large scope costs a page."""
+
 _ORDER: Mapping[Order, Callable[[_Row], Any]] = {
     Order.CREATED: lambda row: row.created,
     Order.MODIFIED: lambda row: row.modified,
@@ -272,8 +288,8 @@ _ORDER: Mapping[Order, Callable[[_Row], Any]] = {
 }
 
 
-def _between(names: list[str], query: Query) -> list[str]:
-    """The sorted names within the query's bounds. Python orders text by code points, as UTF-8 orders its bytes."""
+def _between(names: list[str], query: Query, *, at_most: int | None = None) -> list[str]:
+    """The first sorted names within the query's bounds. Python orders text by code points, as UTF-8 orders its bytes."""
     first, end = bisect_left(names, max(query.name_from, query.name_prefix)), len(names)
     if query.order is Order.NAME and query.after is not None:
         if query.descending:
@@ -281,11 +297,14 @@ def _between(names: list[str], query: Query) -> list[str]:
         else:
             first = max(first, bisect_right(names, query.after[1]))
     if query.name_prefix:
+        width = len(query.name_prefix)
         end = bisect_right(
-            names, query.name_prefix, lo=first, hi=max(first, end), key=lambda n: n[: len(query.name_prefix)]
+            names, query.name_prefix, lo=first, hi=max(first, end), key=lambda name: name[:width]
         )
-    chosen = names[first:end]
-    return chosen[::-1] if query.order is Order.NAME and query.descending else chosen
+    if query.order is Order.NAME and query.descending:
+        first = max(first, end - at_most) if at_most is not None else first
+        return names[first:end][::-1]
+    return names[first : end if at_most is None else min(end, first + at_most)]
 
 
 def _matches(row: _Row, query: Query) -> bool:

@@ -55,17 +55,16 @@ class Turns:
             commit = self._commit or self._begin()
             connection = self._connection
             assert connection is not None
-            connection.execute("SAVEPOINT block")
+            shares = commit.blocks > 0
+            if shares:
+                connection.execute("SAVEPOINT block")
             try:
                 yield connection
             except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK TO block")
-                    connection.execute("RELEASE block")
-                else:  # A full disk makes SQLite give up the whole transaction: those who share it must hear of it.
-                    self._finish(commit)
+                self._undo(commit, connection, shares)
                 raise
-            connection.execute("RELEASE block")
+            if shares:
+                connection.execute("RELEASE block")
             commit.blocks += 1
         finally:
             self._leave()
@@ -118,6 +117,15 @@ class Turns:
             self._inside = None
             self._queue.release()
 
+    def _undo(self, commit: _Commit, connection: sqlite3.Connection, shares: bool) -> None:
+        if not shares:
+            self._finish(commit, "ROLLBACK")
+        elif connection.in_transaction:
+            connection.execute("ROLLBACK TO block")
+            connection.execute("RELEASE block")
+        else:  # A full disk makes SQLite give up the whole transaction: those who share it must hear of it.
+            self._finish(commit)
+
     def _await(self, commit: _Commit) -> None:
         while not commit.done.wait(0.1):
             # Whoever queued may have been interrupted before his turn: then the commit is ours after all.
@@ -142,10 +150,10 @@ class Turns:
         self._commit = _Commit()
         return self._commit
 
-    def _finish(self, commit: _Commit) -> None:
+    def _finish(self, commit: _Commit, how: str = "COMMIT") -> None:
         assert self._connection is not None
         try:
-            self._connection.execute("COMMIT")
+            self._connection.execute(how)
         except sqlite3.Error as error:
             commit.error = error
             if self._connection.in_transaction:
