@@ -36,6 +36,9 @@ class Pipe:
     gunzip: bool = False
     record_io: bool = False
     shuffle_seed: int | None = None
+    """Shuffle the contents, anew at each epoch."""
+    group: int = 1
+    """Contents that stay together when shuffled: the attributes of an augmented manifest's line."""
 
 
 @dataclass(frozen=True, slots=True)
