@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from colonnade.executors import Pipe, Work
+from colonnade.executors import Input, Pipe, Work
 from colonnade.executors.process.folder import WorkFolder, below
 from colonnade.executors.process.staging import Piece
 from colonnade.kernel.ports import ObjectContent
