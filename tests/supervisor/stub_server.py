@@ -60,6 +60,7 @@ def leader(data: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("role")
+    parser.add_argument("--name")
     parser.add_argument("--settings")
     parser.add_argument("--parent", type=int)
     parser.add_argument("--lock", type=int)

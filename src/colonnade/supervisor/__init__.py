@@ -89,11 +89,11 @@ class _Supervisor:
         self._announce = announce
         self._record = ServerRecord.of(settings)
         common = ("--settings", settings.for_children(), "--parent", str(os.getpid()), "--lock", str(lock))
-        self._leader = Child("leader", (*command, "_leader", *common), (lock,))
-        shared = ("--fd", str(listener.fileno()))
+        shared = (*common, "--fd", str(listener.fileno()))
+        self._leader = Child("leader", (*command, "_leader", "--name", "leader", *common), (lock,))
         self._workers = [
-            Child(f"worker-{number}", (*command, "_worker", *shared, *common), (lock, listener.fileno()))
-            for number in range(1, settings.workers + 1)
+            Child(name, (*command, "_worker", "--name", name, *shared), (lock, listener.fileno()))
+            for name in (f"worker-{number}" for number in range(1, settings.workers + 1))
         ]
         self._phase = Phase.STARTING
         self._keep_jobs = False

@@ -58,6 +58,10 @@ class ServerRecord:
         )
 
     @property
+    def data_folder(self) -> Path:
+        return Path(self.data)
+
+    @property
     def url(self) -> str:
         return f"http://{reachable(self.host)}:{self.port}"
 
