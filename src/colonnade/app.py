@@ -12,23 +12,27 @@ import pkgutil
 import signal
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from colonnade import credentials
+from colonnade.kernel import operations, reconcile
 from colonnade.kernel.clock import Clock, ManualClock, SystemClock
+from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals, Storage
 from colonnade.kernel.signals import LocalSignals, Signals
-from colonnade.kernel.store import Store
+from colonnade.kernel.store import Store, Stored
 from colonnade.settings import Settings
 
 _log = logging.getLogger(__name__)
 _OPERATIONS = ("lifecycle", "ai", "cloud", "review")
+_STOP_SECONDS = 150.0
+"""A training job has 120 s between SIGTERM and SIGKILL."""
 
 
 def load_operations() -> None:
@@ -44,10 +48,11 @@ def run_worker(settings: Settings, fd: int) -> None:
     """A gateway worker on the supervisor's listening socket."""
     from colonnade.kernel.sockets import SocketSignals
 
+    told = _Told()
     signals = SocketSignals(settings.data / "run" / "signals", f"worker-{os.getpid()}")
     platform = _platform(settings, _store(settings), signals)
     load_operations()
-    _serve(settings, platform, fd)
+    _serve(settings, platform, fd, told)
     signals.close()
     platform.store.close()
 
@@ -58,23 +63,25 @@ def run_leader(settings: Settings) -> None:
     from colonnade.kernel.reconcile.driver import Driver
     from colonnade.kernel.sockets import SocketSignals
 
-    stop = _stop_event()
+    told = _Told()
     signals = SocketSignals(settings.data / "run" / "signals", f"leader-{os.getpid()}")
     store = _store(settings)
     me = lease.holder()
     while lease.acquire(store, me) is None:
-        if stop.wait(0.2):
+        if told.stop.wait(0.2):
             return
     platform = _platform(settings, store, signals)
     _provide_executor(settings, platform)
     load_operations()
     driver = Driver(platform)
     driver.start()
-    while not stop.wait(lease.DURATION / 3):
+    while not told.stop.wait(lease.DURATION / 3):
         if lease.acquire(store, me) is None:
             _log.error("the lease went to another leader: this one ends")
+            told.keep_jobs = True
             break
-    _wind_down(settings, platform)
+    if not told.keep_jobs:
+        _stop_jobs(platform, _root(settings).principal)
     driver.stop()
     lease.release(store, me)
     signals.close()
@@ -86,13 +93,15 @@ def run_single(settings: Settings, fd: int) -> None:
     from colonnade.kernel.reconcile.driver import Driver
     from colonnade.kernel.store.memory import MemoryStore
 
+    told = _Told()
     clock: Clock = ManualClock() if settings.clock == "manual" else SystemClock()
     platform = _platform(settings, MemoryStore(), LocalSignals(), clock)
     _provide_executor(settings, platform)
     load_operations()
     driver = Driver(platform)
-    _serve(settings, platform, fd, before=driver.start)
-    _wind_down(settings, platform)
+    driver.start()
+    _serve(settings, platform, fd, told)
+    _stop_jobs(platform, _root(settings).principal)
     driver.stop()
     platform.store.close()
 
@@ -111,12 +120,12 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     from colonnade.objects.filesystem import FilesystemObjects
 
     platform = Platform(store=store, clock=clock or SystemClock(), ids=RandomIds(), signals=signals)
-    durable = not settings.ephemeral
+    principals = StoredPrincipals(store, platform.clock, _root(settings), lenient=settings.ephemeral)
+    signals.subscribe("identity", principals.renew)
+    platform.provide(Principals, principals)
     platform.provide(
-        Principals,
-        StoredPrincipals(store, platform.clock, _root(settings), signals=signals, lenient=settings.ephemeral),
+        ObjectStore, FilesystemObjects(settings.data / "objects", durable=not settings.ephemeral)
     )
-    platform.provide(ObjectStore, FilesystemObjects(settings.data / "objects", durable=durable))
     platform.provide(Storage, S3Storage(platform))
     platform.provide(LogStreams, FileLogStreams(settings.data / "logs", platform.clock))
     return platform
@@ -145,9 +154,7 @@ def _provide_executor(settings: Settings, platform: Platform) -> None:
     )
 
 
-def _serve(
-    settings: Settings, platform: Platform, fd: int, *, before: Callable[[], None] = lambda: None
-) -> None:
+def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None:
     """Answer requests on an inherited listening socket until told to stop."""
     import uvicorn
 
@@ -166,23 +173,54 @@ def _serve(
         timeout_graceful_shutdown=10,
         backlog=2048,
     )
-    before()
     with socket.socket(fileno=fd) as listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        # uvicorn takes the signals over while it runs, and hands those it saw on to `told` afterwards.
+        if not told.stop.is_set():
+            uvicorn.Server(config).run(sockets=[listener])
 
 
-def _stop_event() -> threading.Event:
-    stop = threading.Event()
+class _Told:
+    """What signals have told this process: SIGTERM or SIGINT to stop, SIGUSR1 before that to let jobs live on."""
 
-    def on_signal(*_: Any) -> None:
-        stop.set()
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.keep_jobs = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGUSR1, self._on_keep_jobs)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    return stop
+    def _on_stop(self, *_: Any) -> None:
+        self.stop.set()
+
+    def _on_keep_jobs(self, *_: Any) -> None:
+        self.keep_jobs = True
 
 
-def _wind_down(settings: Settings, platform: Platform) -> None:
-    """Stop jobs, unless they were asked to go on. Replicas end by themselves, once the server's lock is free."""
-    del settings, platform
-    _ = Path
+def _stop_jobs(platform: Platform, root: Principal) -> None:
+    """Stop whatever a Stop operation can stop, as its owner would, and see it end. Replicas end by themselves."""
+    stoppable = [
+        (service, type_)
+        for service, type_ in reconcile.registered()
+        if (service, f"Stop{type_}") in operations.registered()
+    ]
+    for service, type_ in stoppable:
+        for row in _active(platform, service, type_):
+            name = row.document.get(f"{type_}Name", row.key.name)
+            with suppress(ServiceError):  # it ended, or is stopping already
+                operations.invoke(
+                    platform,
+                    service,
+                    f"Stop{type_}",
+                    {f"{type_}Name": name},
+                    principal=root,
+                    region=row.key.region,
+                    owner="server",
+                )
+    deadline = time.monotonic() + _STOP_SECONDS
+    while any(_active(platform, *each) for each in stoppable) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _active(platform: Platform, service: str, type_: str) -> Sequence[Stored]:
+    with platform.store.read() as reader:
+        return reader.scan_types(service, type_, active=True)

@@ -1,0 +1,114 @@
+"""A real server for tests: `colonnade up` as a process of its own, on a free port, in a folder of the test's.
+
+with running(tmp_path) as server:
+    server.client("s3").create_bucket(Bucket="b")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from colonnade import credentials
+
+_STOP_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    data: Path
+    process: subprocess.Popen[str]
+
+    def environment(self) -> dict[str, str]:
+        """What points any AWS client here, and nowhere else."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client as root, or as whom the given keys say."""
+        import boto3
+
+        chosen: dict[str, Any] = {
+            "endpoint_url": self.url,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+        }
+        return boto3.session.Session().client(service, **chosen | options)
+
+    def pids(self) -> Mapping[str, int | None]:
+        """The server's processes by name: supervisor's children, as `run/server.json` tells."""
+        found: Mapping[str, int | None] = json.loads((self.data / "run" / "server.json").read_text())[
+            "processes"
+        ]
+        return found
+
+    def kill(self) -> None:
+        """kill -9 of the supervisor; its children die with it."""
+        self.process.kill()
+        self.process.wait(_STOP_SECONDS)
+
+    def stop(self) -> int:
+        """SIGTERM, as `colonnade down` does; answers the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_STOP_SECONDS)
+
+
+@contextmanager
+def running(data: Path, *flags: str) -> Iterator[Server]:
+    """`colonnade up` on `data`, stopped at the end if it still runs. `flags` go to `up`; with `--ephemeral` the folder
+    is the server's own and `data` only keeps its log."""
+    data.mkdir(parents=True, exist_ok=True)
+    where = [] if "--ephemeral" in flags else ["--data", str(data)]
+    command = [sys.executable, "-m", "colonnade", "up", "--port", "0", "--json", *where, *flags]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("COLONNADE_", "AWS_"))
+    }
+    log = data.parent / f"{data.name}.log"
+    with log.open("a") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+    try:
+        yield _ready(process, log)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> Server:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(
+            f"the server did not start, exit code {process.wait()}:\n{log.read_text()[-4000:]}"
+        )
+    told = json.loads(line)
+    data = Path(told["data"])
+    pair = credentials.read(data)
+    return Server(told["url"], told["region"], pair.access_key_id, pair.secret_access_key, data, process)
