@@ -80,6 +80,16 @@ def _loader() -> Loader:
 
 
 @cache
+def _names() -> frozenset[str]:
+    return frozenset(_loader().list_available_services("service-2"))
+
+
+def exists(name: str) -> bool:
+    """Whether AWS has a service of this boto3 client name."""
+    return name in _names()
+
+
+@cache
 def service(name: str) -> ServiceModel:
     """The model of a service by its boto3 client name (`sagemaker`, `sagemaker-runtime`, `s3`).
 

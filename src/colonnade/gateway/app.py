@@ -1,0 +1,144 @@
+"""The ASGI application: a scope and its messages become an Exchange, its Response becomes messages.
+
+Raw ASGI, since this is the hot path of inference. Run it on uvicorn with uvloop and httptools. `raw_path` is used throughout:
+a decoded path has lost what S3 keys and Lambda ARNs need.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qsl
+
+from colonnade.gateway import errors, own
+from colonnade.gateway.body import Disconnected, TooLarge, read_all
+from colonnade.gateway.chain import walk
+from colonnade.gateway.exchange import Exchange, Receive, Response, Send
+from colonnade.gateway.outgoing import send_response
+from colonnade.gateway.plans import BODY_LIMIT
+from colonnade.kernel.platform import Platform
+
+log = logging.getLogger(__name__)
+Scope = MutableMapping[str, Any]
+Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+
+
+def build(
+    platform: Platform,
+    *,
+    default_region: str = "us-east-1",
+    threads: int = 24,
+    bucket_hosts: Sequence[str] = (),
+) -> Application:
+    """`bucket_hosts` are the suffixes under which a host name's first part is a bucket (`localhost`, `s3.example.org`)."""
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="operation")
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["raw_path"].startswith(b"/_colonnade/"):
+                await _own(platform, scope, receive, send)
+            else:
+                exchange = _exchange(platform, pool, scope, receive, default_region, bucket_hosts)
+                await _serve(exchange, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send, pool)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+
+    return application
+
+
+async def _serve(exchange: Exchange, send: Send) -> None:
+    try:
+        await walk(exchange)
+        response = exchange.response
+        assert response is not None
+    except Disconnected:
+        return
+    except Exception as error:  # noqa: BLE001 - the one place where accidents become answers; logged there
+        response = errors.answer(exchange, error)
+    try:
+        await send_response(exchange, response, send)
+    finally:
+        if exchange.stream is not None:
+            exchange.stream.abandon()
+
+
+def _exchange(
+    platform: Platform,
+    pool: ThreadPoolExecutor,
+    scope: Scope,
+    receive: Receive,
+    default_region: str,
+    bucket_hosts: Sequence[str],
+) -> Exchange:
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = headers[name] + b"," + value if name in headers else value
+    client = scope.get("client")
+    raw_path = scope["raw_path"].decode("latin-1")
+    return Exchange(
+        platform=platform,
+        pool=pool,
+        receive=receive,
+        request_id=platform.ids.uuid(),
+        method=scope["method"],
+        raw_path=raw_path,
+        path=_with_bucket(raw_path, headers, bucket_hosts) if bucket_hosts else raw_path,
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        source=client[0] if client else "",
+        default_region=default_region,
+    )
+
+
+def _with_bucket(raw_path: str, headers: dict[bytes, bytes], bucket_hosts: Sequence[str]) -> str:
+    host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
+    for suffix in bucket_hosts:
+        if host.endswith("." + suffix):
+            return f"/{host[: -len(suffix) - 1]}{raw_path}"
+    return raw_path
+
+
+async def _own(platform: Platform, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        request = own.OwnRequest(
+            platform=platform,
+            method=scope["method"],
+            path=scope["path"],
+            query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            headers=dict(scope["headers"]),
+            body=await read_all(receive, BODY_LIMIT),
+            source=scope["client"][0] if scope.get("client") else "",
+        )
+        response = await own.answer(request)
+    except Disconnected:
+        return
+    except TooLarge:
+        response = own.json_response({"message": f"at most {BODY_LIMIT} bytes"}, 413)
+    except Exception:
+        log.exception("%s %s failed", scope["method"], scope["path"])
+        response = own.json_response({"message": "internal failure; the server's log has it"}, 500)
+    await _send_own(response, send)
+
+
+async def _send_own(response: Response, send: Send) -> None:
+    assert isinstance(response.body, bytes)
+    length = (b"content-length", str(len(response.body)).encode())
+    await send(
+        {"type": "http.response.start", "status": response.status, "headers": [*response.headers, length]}
+    )
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _lifespan(receive: Receive, send: Send, pool: ThreadPoolExecutor) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            pool.shutdown(wait=False, cancel_futures=True)
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,111 @@
+"""Which operation of which service is asked for, and in which protocol? From names the client sends, verified later.
+
+The credential scope names the signing name, which nine services may share; X-Amz-Target, the path or Action tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from urllib.parse import parse_qsl
+
+from colonnade.gateway import plans, routes, services, sigv4
+from colonnade.gateway.exchange import Exchange
+from colonnade.gateway.handlers.receive import receive_whole
+from colonnade.gateway.refusals import Refusal, refusal
+
+_FORM = b"application/x-www-form-urlencoded"
+
+
+def identify(exchange: Exchange) -> Awaitable[None] | None:
+    exchange.signature = _claimed_signature(exchange)
+    target = exchange.headers.get(b"x-amz-target")
+    if target is not None:
+        _by_target(exchange, target)
+        return None
+    if _may_be_query(exchange):
+        return _by_action(exchange)
+    _by_route(exchange)
+    return None
+
+
+def _claimed_signature(exchange: Exchange) -> sigv4.Signature | None:
+    headers = exchange.headers
+    authorization = headers.get(b"authorization")
+    try:
+        if authorization is not None:
+            timestamp = headers.get(b"x-amz-date") or headers.get(b"date") or b""
+            return sigv4.read_header(
+                authorization.decode("latin-1"),
+                timestamp.decode("latin-1"),
+                exchange.header(b"x-amz-security-token"),
+            )
+        return sigv4.read_query(dict(_pairs(exchange.query))) if exchange.query else None
+    except sigv4.Malformed as malformed:
+        raise refusal(exchange, Refusal.INCOMPLETE, f": {malformed}") from None
+
+
+def _signing_name(exchange: Exchange) -> str:
+    return exchange.signature.service if exchange.signature else ""
+
+
+def _by_target(exchange: Exchange, target: bytes) -> None:
+    if exchange.signature is None:
+        raise refusal(exchange, Refusal.MISSING_TOKEN)
+    _require_service(exchange)
+    exchange.plan = plans.by_target(exchange.signature.service, target)
+    if exchange.plan is None:
+        raise refusal(exchange, Refusal.UNKNOWN_OPERATION, f": {target.decode('latin-1')}")
+
+
+def _may_be_query(exchange: Exchange) -> bool:
+    form = exchange.headers.get(b"content-type", b"").startswith(_FORM)
+    if not form and "Action=" not in exchange.query:
+        return False
+    if exchange.signature is None:
+        return form or exchange.raw_path == "/"
+    return services.speaks_query(exchange.signature.service)
+
+
+async def _by_action(exchange: Exchange) -> None:
+    await receive_whole(exchange, plans.BODY_LIMIT)
+    form = exchange.body.decode("utf-8", "replace")
+    exchange.form = _pairs(exchange.query) + _pairs(form)
+    action = next((value for name, value in exchange.form if name == "Action"), "")
+    # Only STS has operations that nobody can sign yet.
+    signing_name = _signing_name(exchange) or "sts"
+    plan = plans.by_action(signing_name, action)
+    if exchange.signature is None and (plan is None or plan.signed):
+        raise refusal(exchange, Refusal.MISSING_TOKEN)
+    exchange.plan = plan
+    if plan is None:
+        raise refusal(
+            exchange, Refusal.UNKNOWN_OPERATION, f" {action or '(no Action given)'} of {signing_name}"
+        )
+
+
+def _by_route(exchange: Exchange) -> None:
+    if exchange.signature is None:
+        raise refusal(exchange, Refusal.MISSING_TOKEN)
+    _require_service(exchange)
+    query = dict(_pairs(exchange.query)) if exchange.query else {}
+    try:
+        found = routes.match(
+            exchange.signature.service, exchange.method, exchange.path, query, exchange.headers
+        )
+    except UnicodeDecodeError:
+        raise refusal(exchange, Refusal.BAD_PATH) from None
+    protocol = services.rest_protocol(found.service) if found else None
+    if found is None or protocol is None:
+        raise refusal(exchange, Refusal.UNKNOWN_OPERATION, f": {exchange.method} {exchange.path}")
+    exchange.labels = found.labels
+    exchange.plan = plans.plan(found.service, found.operation, protocol)
+
+
+def _require_service(exchange: Exchange) -> None:
+    name = _signing_name(exchange)
+    if not services.signed_as(name):
+        raise refusal(exchange, Refusal.UNKNOWN_OPERATION, f": AWS has no service that is signed as '{name}'")
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return parse_qsl(text, keep_blank_values=True) if text else []

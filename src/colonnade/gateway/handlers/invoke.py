@@ -1,0 +1,30 @@
+"""Run the operation: synchronous ones in the bounded pool, asynchronous ones (the hot path) on the loop itself."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable
+from functools import cache
+from typing import cast
+
+from colonnade.gateway.exchange import Exchange
+from colonnade.kernel import operations
+from colonnade.kernel.operations import Handler, Result
+
+
+async def invoke(exchange: Exchange) -> None:
+    assert exchange.plan is not None
+    assert exchange.call is not None
+    handler = operations.find(exchange.plan.service, exchange.plan.operation).handler
+    if _is_asynchronous(handler):
+        result = await cast(Awaitable[Result | None], handler(exchange.call))
+    else:
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(exchange.pool, handler, exchange.call)
+    exchange.result = result or {}
+
+
+@cache
+def _is_asynchronous(handler: Handler) -> bool:
+    return inspect.iscoroutinefunction(handler)

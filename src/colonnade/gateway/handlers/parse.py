@@ -1,0 +1,41 @@
+"""The request's bytes, as the parameters that the model names."""
+
+from __future__ import annotations
+
+from colonnade.gateway.exchange import Exchange
+from colonnade.gateway.handlers.authenticate import ANONYMOUS, decompress
+from colonnade.kernel import operations
+from colonnade.kernel.operations import Call
+
+
+def parse(exchange: Exchange) -> None:
+    plan = exchange.plan
+    assert plan is not None
+    # An operation that nobody wrote says so before its parameters are judged.
+    operations.find(plan.service, plan.operation)
+    if plan.service != "s3" and b"content-encoding" in exchange.headers:
+        decompress(exchange, plan.body_limit)
+    principal = exchange.credential.principal if exchange.credential else ANONYMOUS
+    exchange.call = Call(
+        service=plan.service,
+        operation=plan.operation,
+        parameters=plan.parse(exchange),
+        principal=principal,
+        platform=exchange.platform,
+        account=principal.account,
+        region=exchange.region,
+        request_id=exchange.request_id,
+        now=exchange.platform.clock.now(),
+        source=exchange.source,
+        details=_details(exchange) if plan.service in ("s3", "sts") else {},
+    )
+
+
+def _details(exchange: Exchange) -> dict[str, str]:
+    """What S3's and STS's operations need beside the model: the host that a link names, the path as it came."""
+    return {
+        "host": exchange.header(b"host") or "",
+        "raw_path": exchange.raw_path,
+        "raw_query": exchange.query,
+        "access_key_id": exchange.signature.access_key_id if exchange.signature else "",
+    }

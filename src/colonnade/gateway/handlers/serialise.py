@@ -1,0 +1,10 @@
+"""The result, as the protocol's bytes."""
+
+from __future__ import annotations
+
+from colonnade.gateway.exchange import Exchange
+
+
+def serialise(exchange: Exchange) -> None:
+    assert exchange.plan is not None
+    exchange.response = exchange.plan.serialise(exchange, exchange.result)

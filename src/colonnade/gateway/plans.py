@@ -1,0 +1,106 @@
+"""All that an operation needs on the wire, compiled once: its codec, its checks, how its body is read.
+
+A plan is built at the operation's first request in a process (milliseconds) and kept; requests after that only look it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from colonnade.gateway import protocols, services
+from colonnade.gateway.protocols import Parse, Serialise, WireProtocol
+from colonnade.kernel import models, validation
+from colonnade.kernel.models import OperationModel
+from colonnade.kernel.operations import Parameters
+
+BODY_LIMIT = 64 * 1024 * 1024
+RUNTIME_BODY_LIMIT = 6 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    service: str
+    operation: str
+    protocol: str
+    speaks: WireProtocol
+    model: OperationModel
+    parse: Parse
+    validate: Callable[[Parameters], None]
+    serialise: Serialise
+    streams_in: bool
+    """The body goes to the handler as it arrives."""
+    body_limit: int
+    signed: bool
+    """False for the few that nobody can sign yet (AssumeRoleWithWebIdentity)."""
+
+
+@cache
+def plan(service: str, operation: str, protocol: str) -> Plan:
+    model = models.operation(service, operation)
+    speaks = protocols.named(protocol)
+    return Plan(
+        service=service,
+        operation=operation,
+        protocol=protocol,
+        speaks=speaks,
+        model=model,
+        parse=speaks.parser(model),
+        validate=_validator(service, model),
+        serialise=speaks.serialiser(model),
+        streams_in=_streams(model),
+        body_limit=RUNTIME_BODY_LIMIT if service == "sagemaker-runtime" else BODY_LIMIT,
+        signed=model.auth_type != "none",
+    )
+
+
+def _streams(model: OperationModel) -> bool:
+    """By the trait, as botocore's `has_streaming_input` counts every blob payload (InvokeEndpoint's, Invoke's)."""
+    shape = model.input_shape
+    payload = shape.serialization.get("payload") if shape is not None else None
+    return bool(shape and payload and shape.members[payload].serialization.get("streaming"))
+
+
+def _validator(service: str, model: OperationModel) -> Callable[[Parameters], None]:
+    if model.input_shape is None:
+        return _anything
+    return validation.compiled(model.input_shape, code=_code(service), lenient=service == "s3")
+
+
+def _anything(parameters: Any) -> None:
+    return None
+
+
+def _code(service: str) -> str:
+    if service == "s3":
+        return "InvalidArgument"
+    spoken = services.protocols(service)
+    runtime = service.startswith("sagemaker") and service.endswith("runtime")
+    return "ValidationError" if spoken[0] == "query" or runtime else "ValidationException"
+
+
+# Bounded: the client chooses the keys.
+@lru_cache(maxsize=4096)
+def by_target(signing_name: str | None, target: bytes) -> Plan | None:
+    """`SageMaker.CreateModel`. Unsigned requests have no signing name; then the prefix alone must be known."""
+    prefix, _, operation = target.decode("latin-1").rpartition(".")
+    for service in services.signed_as(signing_name) if signing_name else ():
+        model = models.service(service)
+        if model.metadata.get("targetPrefix") == prefix and "json" in services.protocols(service):
+            return plan(service, operation, "json") if operation in _names(service) else None
+    return None
+
+
+@lru_cache(maxsize=4096)
+def by_action(signing_name: str, action: str) -> Plan | None:
+    for service in services.signed_as(signing_name):
+        if "query" in services.protocols(service) and action in _names(service):
+            return plan(service, action, "query")
+    return None
+
+
+@cache
+def _names(service: str) -> frozenset[str]:
+    return frozenset(models.service(service).operation_names)

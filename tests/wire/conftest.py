@@ -1,0 +1,104 @@
+"""A gateway on a real socket, with operations and principals of the test's own, for real boto3 clients."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+import uvicorn
+from botocore.config import Config
+
+from colonnade.gateway import app
+from colonnade.kernel import operations
+from colonnade.kernel.clock import SystemClock
+from colonnade.kernel.ids import RandomIds
+from colonnade.kernel.operations import Call, Effect
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.ports import Credential, Principal, Principals
+
+ROOT = Principal("arn:aws:iam::123456789012:root", "123456789012", "123456789012", "root")
+KEY, SECRET = "AKIAEXAMPLEEXAMPLE00", "the-secret-of-the-root-user"
+
+
+class FewPrincipals:
+    """Root and whomever a test adds; everybody may do what `denied` does not name."""
+
+    def __init__(self) -> None:
+        self.credentials = {KEY: Credential(KEY, SECRET, None, None, ROOT)}
+        self.denied: set[str] = set()
+
+    def credential(self, access_key_id: str) -> Credential | None:
+        return self.credentials.get(access_key_id)
+
+    def allows(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> bool:
+        return action not in self.denied
+
+    def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
+        raise NotImplementedError
+
+
+@dataclass
+class Gateway:
+    port: int
+    principals: FewPrincipals
+    registered: dict[tuple[str, str], operations.Operation]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def on(self, service: str, name: str, handler: Callable[[Call], Any]) -> None:
+        """Give the operation this behaviour, for this test."""
+        self.registered.pop((service, name), None)
+        operations.add(service, name, handler, effect=Effect.REAL, line=1)
+
+    def client(self, service: str, **config: Any) -> Any:
+        keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET} | config.pop("keys", {})
+        config = {"retries": {"total_max_attempts": 1}, "read_timeout": 20} | config
+        return boto3.session.Session().client(
+            service, endpoint_url=self.url, region_name="eu-west-1", config=Config(**config), **keys
+        )
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    registered: dict[tuple[str, str], operations.Operation] = {}
+    monkeypatch.setattr(operations, "_registered", registered)
+    principals = FewPrincipals()
+    platform = Platform(store=None, clock=SystemClock(), ids=RandomIds(), signals=None)  # type: ignore[arg-type]
+    platform.provide(Principals, principals)
+    with served(app.build(platform, default_region="us-east-1")) as port:
+        yield Gateway(port, principals, registered)
+
+
+@contextmanager
+def served(application: Any) -> Iterator[int]:
+    """uvicorn as production runs it, in a thread, on a free port."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        application, loop="uvloop", http="httptools", lifespan="on", log_level="warning", server_header=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive(), "the server ended before it started"
+        assert time.monotonic() < deadline, "the server did not start in 20 s"
+        time.sleep(0.005)
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listening.close()
