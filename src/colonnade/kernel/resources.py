@@ -12,6 +12,7 @@ Lookup ignores case and ARNs are lower-cased, as SageMaker does; the document ke
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -175,7 +176,11 @@ class Resource:
     # The ordinary operations
 
     def serve(self, *verbs: str) -> None:
-        """Register ordinary operations: any of Create, Describe, List, Update, Delete."""
+        """Register ordinary operations: any of Create, Describe, List, Update, Delete.
+
+        They are found (`colonnade where DeleteModel`) in the noun's file, where this is called, not here.
+        """
+        caller = sys._getframe(1)
         functions = {
             "Create": Resource.create,
             "Describe": Resource.describe,
@@ -191,8 +196,8 @@ class Resource:
                 name,
                 partial(function, self),
                 effect=self.effect,
-                module=function.__module__,
-                line=function.__code__.co_firstlineno,
+                module=str(caller.f_globals["__name__"]),
+                line=caller.f_lineno,
             )
 
     def describe(self, call: Call) -> Result:
