@@ -1,0 +1,58 @@
+"""Handlers of the XGBoost container in script mode: bodies become DMatrix, the model is the file `xgboost-model`."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colonnade import formats
+from colonnade.formats import libsvm, recordio
+from colonnade.runtimes.handlers import codecs
+from colonnade.runtimes.handlers.codecs import encode as encode
+
+_LIBSVM = ("text/libsvm", "text/x-libsvm")
+_RECORDIO = "application/x-recordio-protobuf"
+
+
+def model(model_dir: str) -> Any:
+    """The Booster in `xgboost-model`: saved, or pickled as versions before 1.3 do."""
+    import xgboost
+
+    path = Path(model_dir, "xgboost-model")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist: provide a model_fn, or put the model under that name"
+        )
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(path)
+    except xgboost.core.XGBoostError:
+        booster = pickle.loads(path.read_bytes())
+    return booster
+
+
+def decode(body: str | bytes, content_type: str) -> Any:
+    import xgboost
+
+    kind = codecs.media_type(content_type)
+    if kind in _LIBSVM:
+        return _matrix(libsvm.rows(codecs.octets(body)))
+    if kind == _RECORDIO:
+        return _matrix(recordio.rows(codecs.octets(body)))
+    data = codecs.decode(body, content_type)
+    if isinstance(data, np.ndarray) and data.ndim == 1:
+        data = data.reshape(1, -1)
+    return xgboost.DMatrix(data)
+
+
+def predict(data: Any, model: Any) -> Any:
+    return model.predict(data, validate_features=False)
+
+
+def _matrix(rows: formats.Matrix | formats.Sparse) -> Any:
+    import xgboost
+
+    return xgboost.DMatrix(rows.dense() if isinstance(rows, formats.Sparse) else rows)

@@ -1,0 +1,120 @@
+"""Model archives as endpoints use them: fetched once, kept by what they hold, with whatever was compiled from them beside.
+
+    <data>/models/<sha256>/model.tar.gz
+                          /compiled/compiled.json, model.onnx     the latter when it compiled
+                          /refused                                why it is no model at all
+
+The S3 object may be overwritten or deleted while an endpoint serves it; a replacement instance must still hold the same model.
+The composition root provides one `Artifacts` to the process that reconciles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from colonnade.kernel.errors import validation
+from colonnade.kernel.ports import ObjectContent, ObjectInfo
+
+_PIECE = 1 << 20
+_LONGEST_TEXT = 1 << 20
+
+
+def s3_place(url: str) -> tuple[str, str]:
+    """Bucket and key. Raises ValidationException for what is not the URL of an object."""
+    parts = urlsplit(url)
+    key = url.partition("://")[2].partition("/")[2]
+    if parts.scheme != "s3" or not parts.netloc or not key:
+        raise validation(f"{url!r} is not the S3 URL of an object: give s3://<bucket>/<key>.")
+    return parts.netloc, key
+
+
+@dataclass(frozen=True, slots=True)
+class KeptContent:
+    """An archive in the cache, as the executor takes it."""
+
+    info: ObjectInfo
+    local_path: Path
+
+    def open(self) -> BinaryIO:
+        return self.local_path.open("rb")
+
+
+class Artifacts:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+
+    def keep(self, content: ObjectContent) -> str:
+        """The digest under which the archive's bytes are kept from now on."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        digest = hashlib.sha256()
+        with content.open() as source, tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as copy:
+            temporary = Path(copy.name)
+            try:
+                while piece := source.read(_PIECE):
+                    digest.update(piece)
+                    copy.write(piece)
+                copy.flush()
+                folder = self.folder(digest.hexdigest())
+                folder.mkdir(exist_ok=True)
+                temporary.replace(folder / "model.tar.gz")
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        return digest.hexdigest()
+
+    def folder(self, digest: str) -> Path:
+        return self._folder / digest
+
+    def content(self, digest: str) -> ObjectContent:
+        path = self.folder(digest) / "model.tar.gz"
+        status = path.stat()
+        return KeptContent(ObjectInfo("", path.name, status.st_size, digest, status.st_mtime), path)
+
+    def text(self, digest: str, member: str) -> str:
+        """A small text file inside the archive; empty where there is none. Raises ValidationException for what is no archive."""
+        try:
+            with tarfile.open(self.folder(digest) / "model.tar.gz") as archive:
+                for entry in archive:
+                    if entry.isfile() and entry.name.removeprefix("./") == member:
+                        file = archive.extractfile(entry)
+                        return file.read(_LONGEST_TEXT).decode("utf-8", "replace") if file else ""
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise validation(
+                f"The model data is not a tar archive ({error}). Give a .tar.gz of the model's files."
+            ) from error
+        return ""
+
+    # What was compiled
+
+    def compiled(self, digest: str) -> Path | None:
+        folder = self.folder(digest) / "compiled"
+        return folder if folder.is_dir() else None
+
+    def refusal(self, digest: str) -> str:
+        """Why the archive holds nothing to serve; empty where that is not known."""
+        path = self.folder(digest) / "refused"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def keep_compiled(self, digest: str, files: dict[str, BinaryIO]) -> Path:
+        """All of the files or none; a second time is a no-op."""
+        folder = self.folder(digest) / "compiled"
+        temporary = Path(tempfile.mkdtemp(dir=self._folder))
+        for name, source in files.items():
+            with source, (temporary / name).open("wb") as target:
+                shutil.copyfileobj(source, target)
+        with suppress(FileExistsError):
+            if not folder.exists():
+                temporary.replace(folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+        return folder
+
+    def keep_refusal(self, digest: str, reason: str) -> None:
+        (self.folder(digest) / "refused").write_text(reason, encoding="utf-8")

@@ -1,0 +1,84 @@
+"""What goes wrong with an invocation, in the codes and texts of the SageMaker runtime, which its clients read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from colonnade.kernel import arns
+from colonnade.kernel.errors import ServiceError
+
+_LONGEST_BODY = 64 * 1024
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each "
+    "container in Amazon CloudWatch, resolve the issue, and try again."
+)
+KILLED_TWICE = "The model's process ended while it worked on this request, twice."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose endpoint it is: what the texts name."""
+
+    account: str
+    region: str
+    endpoint: str
+    """The endpoint's name as its creator wrote it."""
+
+    @property
+    def log_group(self) -> str:
+        return f"/aws/sagemaker/Endpoints/{self.endpoint}"
+
+    @property
+    def log_arn(self) -> str:
+        partition = arns.partition_of(self.region)
+        return str(arns.Arn(partition, "logs", self.region, self.account, f"log-group:{self.log_group}"))
+
+
+def endpoint_not_found(account: str, name: str) -> ServiceError:
+    return ServiceError("ValidationError", f"Endpoint {name} of account {account} not found.", status=400)
+
+
+def variant_not_found(place: Place, variant: str) -> ServiceError:
+    return ServiceError(
+        "ValidationError", f"Variant {variant} of endpoint {place.endpoint} not found.", status=400
+    )
+
+
+def not_offered(member: str, why: str) -> ServiceError:
+    return ServiceError("ValidationError", f"{member} cannot be given: {why}", status=400)
+
+
+def unavailable(place: Place, variant: str) -> ServiceError:
+    return ServiceError(
+        "ServiceUnavailable",
+        f"No instance of variant {variant} of endpoint {place.endpoint} is in service. Try again later.",
+        status=503,
+    )
+
+
+def model_error(place: Place, status: int, body: bytes) -> ServiceError:
+    """What the container answered above 299, told to the caller."""
+    kind = "client" if 400 <= status < 500 else "server"
+    said = f'with message "{body.decode("utf-8", "replace")}".'
+    if len(body) > _LONGEST_BODY:
+        said, body = "and could not load the entire response body.", body[:_LONGEST_BODY]
+    where = f"https://{place.region}.console.aws.amazon.com/cloudwatch/home?region={place.region}"
+    text = (
+        f"Received {kind} error ({status}) from primary {said} See {where}"
+        f"#logEventViewer:group={place.log_group} in account {place.account} for more information."
+    )
+    return _told(place, text, status, body.decode("utf-8", "replace"))
+
+
+def timed_out(place: Place) -> ServiceError:
+    where = f"https://{place.region}.console.aws.amazon.com/cloudwatch/home?region={place.region}"
+    text = (
+        f'Received server error (0) from primary with message "{TIMED_OUT}". See {where}'
+        f"#logEventViewer:group={place.log_group} in account {place.account} for more information."
+    )
+    return _told(place, text, 0, TIMED_OUT)
+
+
+def _told(place: Place, text: str, status: int, original: str) -> ServiceError:
+    members = {"OriginalStatusCode": status, "OriginalMessage": original, "LogStreamArn": place.log_arn}
+    return ServiceError("ModelError", text, status=424, members=members)

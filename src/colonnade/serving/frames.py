@@ -1,0 +1,118 @@
+"""The frames between a gateway worker and a replica, over a unix socket: a length, a few short texts, a body.
+
+Answers come back in the order of the requests of a connection; so frames need no ids, and when a connection breaks the
+oldest unanswered request is the only one of it that the replica can have been working on. Standard library only, since
+replicas run it inside runtime environments. HTTP on the same socket was measured against this: docs/decisions/serving-path.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_REQUEST = struct.Struct("<IBHHH")
+_ANSWER = struct.Struct("<IHHH")
+INVOKE, PING = 1, 2
+MAX_FRAME = 128 * 1024 * 1024
+"""Bytes after the header. A replica runs user code: what it sends is not trusted."""
+
+
+class FrameError(Exception):
+    """The other side does not speak this protocol; the connection is of no use any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    kind: int
+    body: bytes = b""
+    content_type: str = ""
+    accept: str = ""
+    custom_attributes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    """As in HTTP; the body of anything above 299 is the error's text."""
+    body: bytes
+    content_type: str = ""
+    custom_attributes: str = ""
+
+
+def pack_request(request: Request) -> bytes:
+    content_type = request.content_type.encode("latin-1", "replace")
+    accept = request.accept.encode("latin-1", "replace")
+    custom = request.custom_attributes.encode("latin-1", "replace")
+    total = len(content_type) + len(accept) + len(custom) + len(request.body)
+    header = _REQUEST.pack(total, request.kind, len(content_type), len(accept), len(custom))
+    return b"".join((header, content_type, accept, custom, request.body))
+
+
+def pack_answer(answer: Answer) -> bytes:
+    content_type = answer.content_type.encode("latin-1", "replace")
+    custom = answer.custom_attributes.encode("latin-1", "replace")
+    total = len(content_type) + len(custom) + len(answer.body)
+    return b"".join(
+        (
+            _ANSWER.pack(total, answer.status, len(content_type), len(custom)),
+            content_type,
+            custom,
+            answer.body,
+        )
+    )
+
+
+class Requests:
+    """Cuts a stream of bytes into requests."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Request]:
+        """The requests that `data` completes."""
+        self._buffer += data
+        while (parts := _cut(self._buffer, _REQUEST)) is not None:
+            kind, (content_type, accept, custom), body = parts
+            yield Request(kind, body, content_type, accept, custom)
+
+
+class Answers:
+    """Cuts a stream of bytes into answers."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Answer]:
+        """The answers that `data` completes. Raises FrameError for bytes that cannot be an answer."""
+        self._buffer += data
+        while (parts := _cut(self._buffer, _ANSWER)) is not None:
+            status, texts, body = parts
+            content_type, custom = map(_printable, texts)
+            yield Answer(status, body, content_type, custom)
+
+
+def _cut(buffer: bytearray, header: struct.Struct) -> tuple[int, list[str], bytes] | None:
+    """The first frame of the buffer, taken off it: number, texts, body; None while it is incomplete."""
+    if len(buffer) < header.size:
+        return None
+    total, number, *lengths = header.unpack_from(buffer)
+    if total > MAX_FRAME or sum(lengths) > total:
+        raise FrameError(f"a frame of {total} bytes with texts of {lengths}")
+    end = header.size + total
+    if len(buffer) < end:
+        return None
+    texts, at = [], header.size
+    for length in lengths:
+        texts.append(buffer[at : at + length].decode("latin-1"))
+        at += length
+    body = bytes(memoryview(buffer)[at:end])
+    del buffer[:end]
+    return number, texts, body
+
+
+def _printable(text: str) -> str:
+    """An answer's texts become HTTP headers: printable ASCII, or the replica is not to be trusted with more."""
+    if text and not (text.isascii() and text.isprintable()):
+        raise FrameError(f"a text that cannot be a header: {text[:80]!r}")
+    return text

@@ -1,0 +1,36 @@
+"""Is a replica there? The leader's own look, beside the connections of the workers."""
+
+from __future__ import annotations
+
+import socket
+
+from colonnade.serving.frames import PING, Answers, FrameError, Request, pack_request
+
+
+def answers(address: str, timeout: float = 2.0) -> bool:
+    """Whether the replica answers a ping in time: its model is loaded and it is not at work on something long."""
+    try:
+        with _connect(address, timeout) as connection:
+            connection.sendall(pack_request(Request(PING)))
+            found = Answers()
+            while data := connection.recv(4096):
+                for answer in found.feed(data):
+                    return answer.status == 200
+    except (OSError, FrameError):
+        return False
+    return False
+
+
+def _connect(address: str, timeout: float) -> socket.socket:
+    kind, _, place = address.partition(":")
+    if kind == "unix":
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(place)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    host, _, port = place.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout)

@@ -1,0 +1,57 @@
+"""`python -m colonnade.serving.replica`: load the model, then answer frames on the socket that COLONNADE_SOCKET names.
+
+`COLONNADE_HANDLERS` says what kind of container this is: `native` for the built-in XGBoost without a script, otherwise the
+name of the framework's handlers. Whatever goes wrong before the socket is there ends the process with the trace in its log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from colonnade.serving.frames import Answer, Request
+from colonnade.serving.replica.server import Handle, Server, listen
+
+
+def main(environ: Mapping[str, str]) -> None:
+    base = Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
+    kind = environ.get("COLONNADE_HANDLERS", "generic")
+    handle = native(base / "model", environ) if kind == "native" else script(kind, base / "model", environ)
+    listener = listen(environ["COLONNADE_SOCKET"])
+    print(f"serving with {kind} handlers", flush=True)
+    Server(listener, handle).run()
+
+
+def native(model_dir: Path, environ: Mapping[str, str]) -> Handle:
+    from colonnade.serving.compiled.native import NativePredictor
+    from colonnade.serving.compiled.predictor import InvocationError
+
+    model = NativePredictor(model_dir, environ)
+    model.check()
+
+    def handle(request: Request) -> Answer:
+        try:
+            body, content_type = model.invoke(
+                request.body, request.content_type or "text/csv", request.accept
+            )
+        except InvocationError as error:
+            return Answer(error.status, str(error).encode(), "text/plain")
+        return Answer(200, body, content_type)
+
+    return handle
+
+
+def script(kind: str, model_dir: Path, environ: Mapping[str, str]) -> Handle:
+    from colonnade.runtimes import handlers
+    from colonnade.serving.replica.script import Script, load_module
+
+    program = environ.get("SAGEMAKER_PROGRAM") or "inference.py"
+    module = load_module(program, str(model_dir / "code"))
+    return Script(module, handlers.load(kind), str(model_dir), environ).handle
+
+
+if __name__ == "__main__":
+    main(os.environ)
+    sys.exit(0)

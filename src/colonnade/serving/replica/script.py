@@ -1,0 +1,136 @@
+"""User code behind the functions of the framework containers: model_fn, input_fn, predict_fn, output_fn, or transform_fn.
+
+Used by the replica server, inside a runtime environment. What the script leaves out comes from the framework's handlers. Each
+function may take one more argument at the end, the context.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from colonnade.runtimes.handlers import Handlers
+from colonnade.runtimes.handlers.codecs import CSV, JSON, media_type
+from colonnade.serving.frames import Answer, Request
+
+_ANY = "*/*"
+_PARTS = ("input_fn", "predict_fn", "output_fn")
+
+
+class Context:
+    """What a function that asks for it learns about its surroundings and the request, and may say about the answer."""
+
+    def __init__(self, model_dir: str) -> None:
+        self.system_properties: dict[str, Any] = {"model_dir": model_dir, "gpu_id": None}
+        self._request = Request(0)
+        self._said: dict[str, str] = {}
+
+    def begin(self, request: Request) -> None:
+        self._request, self._said = request, {}
+
+    def get_request_header(self, index: int, name: str) -> str | None:
+        """`index` counts requests of a batch; there is one."""
+        headers = {
+            "content-type": self._request.content_type,
+            "accept": self._request.accept,
+            "x-amzn-sagemaker-custom-attributes": self._request.custom_attributes,
+        }
+        return headers.get(name.lower()) or None
+
+    def set_response_content_type(self, index: int, value: str) -> None:
+        self._said["content-type"] = value
+
+    def set_response_header(self, index: int, name: str, value: str) -> None:
+        self._said[name.lower()] = value
+
+    def answer(self, body: str | bytes, content_type: str) -> Answer:
+        octets = body.encode() if isinstance(body, str) else bytes(body)
+        custom = self._said.get("x-amzn-sagemaker-custom-attributes", "")
+        return Answer(200, octets, self._said.get("content-type", content_type), custom)
+
+
+def load_module(program: str, code_dir: str) -> ModuleType:
+    """The user's module, with its folder on the module path. Raises FileNotFoundError, or whatever its import raises."""
+    path = Path(code_dir, program)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"the script {program} is not in {code_dir}: set SAGEMAKER_PROGRAM to one that is"
+        )
+    sys.path.insert(0, str(path.parent))
+    return importlib.import_module(path.stem)
+
+
+class Script:
+    def __init__(
+        self, module: ModuleType, handlers: Handlers, model_dir: str, environ: Mapping[str, str]
+    ) -> None:
+        self._module = module
+        self._handlers = handlers
+        self._context = Context(model_dir)
+        self._default_accept = environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON
+        self._transform_fn = self._function("transform_fn", self._by_parts)
+        if self._transform_fn != self._by_parts and any(hasattr(module, part) for part in _PARTS):
+            raise ValueError(
+                f"{module.__name__} defines transform_fn and one of {', '.join(_PARTS)}: "
+                "give transform_fn alone, or the others without it"
+            )
+        self._model = self._load(model_dir)
+
+    def _function(self, name: str, default: Callable[..., Any]) -> Callable[..., Any]:
+        return getattr(self._module, name, default)
+
+    def _load(self, model_dir: str) -> Any:
+        if hasattr(self._module, "pre_model_fn"):
+            self._call(self._module.pre_model_fn, model_dir)
+        model = self._call(self._function("model_fn", self._handlers.model), model_dir)
+        if hasattr(self._module, "model_warmup_fn"):
+            self._call(self._module.model_warmup_fn, model_dir, model)
+        return model
+
+    def handle(self, request: Request) -> Answer:
+        """Raises what the user's code raises, except errors that choose their own status."""
+        self._context.begin(request)
+        accept = request.accept if request.accept not in ("", _ANY) else self._default_accept
+        content_type = request.content_type or JSON
+        body = request.body.decode() if media_type(content_type) in (JSON, CSV) else request.body
+        try:
+            result = self._call(self._transform_fn, self._model, body, content_type, accept)
+        except Exception as error:
+            status = getattr(error, "status_code", None)
+            if not isinstance(status, int) or not 400 <= status <= 599:
+                raise
+            return Answer(status, str(getattr(error, "message", error)).encode(), "text/plain")
+        written, kind = result if isinstance(result, tuple) else (result, accept)
+        return self._context.answer(_octets(written), kind)
+
+    def _by_parts(self, model: Any, body: str | bytes, content_type: str, accept: str) -> Any:
+        data = self._call(self._function("input_fn", self._handlers.decode), body, content_type)
+        prediction = self._call(self._function("predict_fn", self._handlers.predict), data, model)
+        return self._call(self._function("output_fn", self._handlers.encode), prediction, accept)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """With the context where the function takes one argument more."""
+        taken = len(inspect.signature(function).parameters)
+        if taken == len(arguments):
+            return function(*arguments)
+        if taken == len(arguments) + 1:
+            return function(*arguments, self._context)
+        raise TypeError(
+            f"{function.__name__} takes {taken} arguments, but {len(arguments)} are given, "
+            f"or {len(arguments) + 1} with the context"
+        )
+
+
+def _octets(written: Any) -> str | bytes:
+    if isinstance(written, str | bytes):
+        return written
+    if isinstance(written, bytearray | memoryview):
+        return bytes(written)
+    raise TypeError(
+        f"output_fn returned {type(written).__name__}: return text or bytes, or (body, content type)"
+    )

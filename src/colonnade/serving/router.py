@@ -1,0 +1,176 @@
+"""Answers invocations: variant by weight, instance by load, and another try when a replica dies under a call.
+
+One per gateway worker, on its event loop; `snapshot` tells it what to serve. It knows requests and predictions, no
+transport. The idea behind retries: a call whose replica died is asked again of another replica, or of the replacement when
+it comes, so a crash costs its callers time and no errors. But the call at the head of the line may be what killed it:
+when a second replica dies under the same call, it is the call's fault, and it is answered so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from colonnade.kernel.errors import ServiceError
+from colonnade.kernel.store import Key
+from colonnade.serving import faults
+from colonnade.serving.connection import ReplicaLost
+from colonnade.serving.frames import INVOKE, Request
+from colonnade.serving.frames import Answer as ReplicaAnswer
+from colonnade.serving.instances import Instance, Slot
+from colonnade.serving.routes import Counters, Route, Variant
+
+DEADLINE = 60.0
+"""Seconds in which an invocation must be answered, waiting for a replacement included."""
+_DEATHS = 2
+"""Replicas that may die under a call before it is held to be the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    body: bytes
+    content_type: str = ""
+    accept: str = ""
+    custom_attributes: str = ""
+    target_variant: str = ""
+    inference_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: bytes
+    content_type: str
+    variant: str
+    custom_attributes: str = ""
+
+
+class Router:
+    def __init__(self, *, seed: int | None = None, deadline: float = DEADLINE) -> None:
+        self._random = random.Random(seed)
+        self._deadline = deadline
+        self._routes: dict[Key, Route] = {}
+        self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
+        self._counters: dict[tuple[Key, str], Counters] = {}
+
+    # What snapshot tells
+
+    def route(self, key: Key) -> Route | None:
+        return self._routes.get(key)
+
+    def install(self, key: Key, route: Route) -> None:
+        """From now on calls see this route. Instances that it leaves out finish what they were asked."""
+        for variant in route.variants.values():
+            variant.counters = self._counters.setdefault((key, variant.name), variant.counters)
+        old = self._routes.get(key)
+        self._routes[key] = route
+        self._drain(old, keep=route)
+        self.changed(key)
+
+    def remove(self, key: Key) -> None:
+        self._drain(self._routes.pop(key, None), keep=None)
+        self.changed(key)
+
+    def changed(self, key: Key) -> None:
+        """Calls that wait for an instance look again."""
+        for future in self._waiting.pop(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def _drain(self, old: Route | None, *, keep: Route | None) -> None:
+        kept = {id(instance) for instance in _instances(keep)}
+        for instance in _instances(old):
+            if id(instance) not in kept:
+                instance.drain()
+
+    def take_counters(self) -> Mapping[tuple[Key, str], Counters]:
+        """Per endpoint and variant since the last call; the counting starts anew."""
+        taken = {place: counters for place, counters in self._counters.items() if counters.invocations}
+        self._counters = {}
+        for key, route in self._routes.items():
+            for variant in route.variants.values():
+                variant.counters = self._counters[key, variant.name] = Counters()
+        return taken
+
+    # What calls ask
+
+    async def invoke(self, key: Key, invocation: Invocation, *, name: str = "") -> Answer:
+        """`name` is the endpoint's as the caller wrote it. Raises ServiceError: ValidationError, ModelError,
+        ServiceUnavailable."""
+        route = self._routes.get(key)
+        if route is None:
+            raise faults.endpoint_not_found(key.account, name or key.name)
+        variant = route.choose(invocation.target_variant, self._random)
+        counters = variant.counters
+        request = Request(
+            INVOKE,
+            invocation.body,
+            invocation.content_type,
+            invocation.accept,
+            invocation.custom_attributes,
+        )
+        began = time.perf_counter()
+        try:
+            answer = await self._answer(key, route, variant, request)
+        except ServiceError:
+            counters.server_errors += 1
+            raise
+        finally:
+            counters.invocations += 1
+            counters.model_seconds += time.perf_counter() - began
+        if 200 <= answer.status < 300:
+            return Answer(answer.body, answer.content_type, variant.name, answer.custom_attributes)
+        if 400 <= answer.status < 500:
+            counters.client_errors += 1
+        else:
+            counters.server_errors += 1
+        raise faults.model_error(route.place, answer.status, answer.body)
+
+    async def _answer(self, key: Key, route: Route, variant: Variant, request: Request) -> ReplicaAnswer:
+        first = variant.instances[0] if variant.instances else None
+        if type(first) is Slot:
+            return await first.ask(request)
+        asked = False
+        deaths = 0
+        try:
+            async with asyncio.timeout(self._deadline):
+                while deaths < _DEATHS:
+                    instance, asked = await self._instance(key, variant.name), True
+                    try:
+                        return await instance.ask(request)
+                    except ReplicaLost as lost:
+                        deaths, asked = deaths + lost.suspect, False
+        except TimeoutError:
+            if asked:
+                raise faults.timed_out(route.place) from None
+            raise faults.unavailable(route.place, variant.name) from None
+        return ReplicaAnswer(500, faults.KILLED_TWICE.encode(), "text/plain")
+
+    async def _instance(self, key: Key, variant_name: str) -> Instance:
+        """An instance that is alive, as soon as there is one."""
+        while True:
+            route = self._routes.get(key)
+            if route is None:
+                raise faults.endpoint_not_found(key.account, key.name)
+            variant = route.variants.get(variant_name)
+            if variant is None:
+                raise faults.variant_not_found(route.place, variant_name)
+            instance = variant.pick(self._random)
+            if instance is not None:
+                return instance
+            await self._change(key)
+
+    async def _change(self, key: Key) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(key, set())
+        waiting.add(future)
+        try:
+            await future
+        finally:
+            waiting.discard(future)
+
+
+def _instances(route: Route | None) -> list[Instance]:
+    return [] if route is None else [one for variant in route.variants.values() for one in variant.instances]

@@ -1,0 +1,87 @@
+"""What a worker serves of one endpoint, and how a call finds its variant and instance. No input, no output: pure choice."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from colonnade.serving.faults import Place, variant_not_found
+from colonnade.serving.instances import Instance
+
+
+@dataclass(slots=True)
+class Counters:
+    """Sums since they were last taken: adding two of them is the sum of both workers."""
+
+    invocations: int = 0
+    client_errors: int = 0
+    """Answers of the model from 400 to 499."""
+    server_errors: int = 0
+    """Answers of the model above that, time-outs, and calls that found no instance."""
+    model_seconds: float = 0.0
+    """Time between asking instances and their answers."""
+
+    def add(self, other: Counters) -> None:
+        self.invocations += other.invocations
+        self.client_errors += other.client_errors
+        self.server_errors += other.server_errors
+        self.model_seconds += other.model_seconds
+
+
+@dataclass(slots=True)
+class Variant:
+    name: str
+    weight: float
+    instances: Sequence[Instance]
+    random_routing: bool = False
+    """RoutingStrategy RANDOM; otherwise the instance with the fewest unanswered calls is taken."""
+    counters: Counters = field(default_factory=Counters)
+    _turn: int = 0
+
+    def pick(self, rng: random.Random) -> Instance | None:
+        """None when no instance is alive."""
+        instances = self.instances
+        if len(instances) == 1:
+            return instances[0] if instances[0].alive else None
+        alive = [instance for instance in instances if instance.alive]
+        if not alive:
+            return None
+        if self.random_routing:
+            return alive[int(rng.random() * len(alive))]
+        # Among equals it is each one's turn, or the first would get all of a light load.
+        self._turn = turn = (self._turn + 1) % len(alive)
+        return min(alive[turn:] + alive[:turn], key=_outstanding)
+
+
+def _outstanding(instance: Instance) -> int:
+    return instance.outstanding
+
+
+class Route:
+    """One endpoint's variants at one moment. Replaced as a whole, never changed."""
+
+    def __init__(self, place: Place, generation: int, variants: Sequence[Variant]) -> None:
+        self.place = place
+        self.generation = generation
+        self.variants: Mapping[str, Variant] = {variant.name: variant for variant in variants}
+        weights = [variant.weight for variant in variants]
+        if not any(weights):
+            weights = [1.0] * len(weights)
+        self._list = list(variants)
+        self._bounds = list(accumulate(weights))
+
+    def choose(self, target: str, rng: random.Random) -> Variant:
+        """The variant asked for, also one of weight 0; else one by weight, independently of all other calls."""
+        if target:
+            try:
+                return self.variants[target]
+            except KeyError:
+                raise variant_not_found(self.place, target) from None
+        if len(self._list) == 1:
+            return self._list[0]
+        bounds = self._bounds
+        # random() is below 1, so the product is below the last bound; a weight of 0 leaves no room between two bounds.
+        return self._list[bisect_right(bounds, rng.random() * bounds[-1])]

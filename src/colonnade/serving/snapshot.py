@@ -1,0 +1,182 @@
+"""Keeps a worker's router in step with the routes in the store.
+
+The endpoint's reconciler writes a document of type `route` and publishes the signal `routes`; here, in each worker, the models
+are loaded, the replicas connected and a real prediction made before the route is swapped in. What fails here fails the
+publisher: that is what InService rests on. At start-up nobody waits for an answer, so what cannot be had yet is tried again.
+
+    {"EndpointName": "Demo", "generation": 3, "variants": [
+        {"name": "blue", "weight": 1.0, "routing": "RANDOM", "instances": [
+            {"compiled": "<folder>", "environment": {}}, {"address": "unix:<path>"}]}]}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.reconcile import key_of, wake
+from colonnade.kernel.store import Key
+from colonnade.serving.compiled.predictor import Predictor
+from colonnade.serving.connection import ReplicaLost
+from colonnade.serving.faults import Place
+from colonnade.serving.instances import Instance, Replica, Slot
+from colonnade.serving.router import Router
+from colonnade.serving.routes import Route, Variant
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def route_key(endpoint: Key) -> Key:
+    return Key(
+        endpoint.partition, endpoint.account, endpoint.region, endpoint.service, "route", endpoint.name
+    )
+
+
+def endpoint_key(route: Key) -> Key:
+    return Key(route.partition, route.account, route.region, route.service, "Endpoint", route.name)
+
+
+class Snapshot:
+    """Made before the worker serves (it subscribes at once); `start` is awaited on the worker's event loop."""
+
+    def __init__(self, platform: Platform, router: Router) -> None:
+        self._platform = platform
+        self.router = router
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        platform.signals.subscribe("routes", lambda subject: self.refresh(key_of(subject)))
+
+    async def start(self) -> None:
+        """Take in every route there is."""
+        self._loop = asyncio.get_running_loop()
+        self._started.set()
+        await asyncio.to_thread(self._load_all)
+
+    def _load_all(self) -> None:
+        with self._platform.store.read() as reader:
+            rows = reader.scan_types("sagemaker", "route")
+        for row in rows:
+            key = endpoint_key(row.key)
+            try:
+                self.refresh(key, strict=False)
+            except Exception:  # noqa: BLE001 - one endpoint that cannot be served must not keep the others from it
+                _log.exception("%s cannot be served by this worker", key)
+
+    def refresh(self, endpoint: Key, *, strict: bool = True) -> None:
+        """Make this worker serve what the store says of an endpoint. Not on the event loop's thread. Raises what keeps it
+        from serving; the route before stays then. With `strict` every replica must answer."""
+        if not self._started.wait(30):
+            raise RuntimeError("this worker has not begun to serve")
+        with self._one_at_a_time:
+            with self._platform.store.read() as reader:
+                stored = reader.get(route_key(endpoint))
+            if stored is None:
+                self._on_loop(self._remove(endpoint))
+                return
+            models = _load_models(stored.document, self._known_models(endpoint))
+            self._on_loop(self._install(endpoint, stored.document, models, strict=strict))
+
+    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def _known_models(self, endpoint: Key) -> Mapping[str, Slot]:
+        return {
+            instance.name: instance
+            for instance in _instances(self.router.route(endpoint))
+            if isinstance(instance, Slot)
+        }
+
+    async def _remove(self, endpoint: Key) -> None:
+        self.router.remove(endpoint)
+
+    async def _install(
+        self, endpoint: Key, document: Mapping[str, Any], models: Mapping[str, Slot], *, strict: bool
+    ) -> None:
+        known = {
+            instance.address: instance
+            for instance in _instances(self.router.route(endpoint))
+            if isinstance(instance, Replica)
+        }
+        replicas = {
+            address: known.get(address) or self._replica(endpoint, address)
+            for address in (one["address"] for one in _described(document) if "address" in one)
+        }
+        try:
+            await asyncio.gather(
+                *(_open(replica, strict=strict) for replica in replicas.values() if not replica.alive)
+            )
+        except BaseException:
+            for address, replica in replicas.items():
+                if address not in known:
+                    replica.drain()
+            raise
+        instances: dict[str, Instance] = {**models, **replicas}
+        place = Place(endpoint.account, endpoint.region, document["EndpointName"])
+        variants = [_variant(described, instances) for described in document["variants"]]
+        self.router.install(endpoint, Route(place, document["generation"], variants))
+
+    def _replica(self, endpoint: Key, address: str) -> Replica:
+        lost = partial(self._in_thread, partial(wake, self._platform, endpoint))
+        return Replica(address, partial(self.router.changed, endpoint), lost)
+
+    def _in_thread(self, work: Callable[[], None]) -> None:
+        asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _load_models(document: Mapping[str, Any], known: Mapping[str, Slot]) -> dict[str, Slot]:
+    """Loaded, and each has made its prediction."""
+    slots: dict[str, Slot] = {}
+    for instance in _described(document):
+        name = _name(instance)
+        if "compiled" in instance and name not in slots:
+            slots[name] = known.get(name) or Slot(name, _ready_model(instance))
+    return slots
+
+
+def _ready_model(instance: Mapping[str, Any]) -> Predictor:
+    model = Predictor(Path(instance["compiled"]), instance.get("environment"))
+    model.check()
+    return model
+
+
+async def _open(replica: Replica, *, strict: bool) -> None:
+    try:
+        await replica.open()
+    except (OSError, TimeoutError, ReplicaLost) as error:
+        if strict:
+            raise RuntimeError(f"the replica at {replica.address} does not answer: {error}") from error
+        replica.open_later()
+
+
+def _described(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [instance for variant in document["variants"] for instance in variant["instances"]]
+
+
+def _name(instance: Mapping[str, Any]) -> str:
+    """Instances of the same name are one."""
+    if "address" in instance:
+        return str(instance["address"])
+    return json.dumps([instance["compiled"], instance.get("environment", {})], sort_keys=True)
+
+
+def _variant(described: Mapping[str, Any], instances: Mapping[str, Instance]) -> Variant:
+    return Variant(
+        described["name"],
+        described["weight"],
+        [instances[_name(instance)] for instance in described["instances"]],
+        random_routing=described.get("routing") == "RANDOM",
+    )
+
+
+def _instances(route: Route | None) -> list[Instance]:
+    return [] if route is None else [one for variant in route.variants.values() for one in variant.instances]
