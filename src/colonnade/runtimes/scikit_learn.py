@@ -1,0 +1,12 @@
+"""scikit-learn: always a script of the user's."""
+
+from __future__ import annotations
+
+from colonnade.runtimes import Runtime
+
+RUNTIME = Runtime(
+    name="scikit-learn",
+    repositories=("sagemaker-scikit-learn",),
+    libraries=("scikit-learn",),
+    framework_module="sagemaker_sklearn_container.training:main",
+)
