@@ -57,8 +57,8 @@ def run_worker(settings: Settings, fd: int) -> None:
     platform.store.close()
 
 
-def run_leader(settings: Settings) -> None:
-    """The process that reconciles. It leads as long as its lease holds."""
+def run_leader(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
+    """The process that reconciles. It leads as long as its lease holds, and calls `ready` once it does."""
     from colonnade.kernel.reconcile import lease
     from colonnade.kernel.reconcile.driver import Driver
     from colonnade.kernel.sockets import SocketSignals
@@ -75,6 +75,7 @@ def run_leader(settings: Settings) -> None:
     load_operations()
     driver = Driver(platform)
     driver.start()
+    ready()
     while not told.stop.wait(lease.DURATION / 3):
         if lease.acquire(store, me) is None:
             _log.error("the lease went to another leader: this one ends")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from colonnade import settings, supervisor
 from colonnade.credentials import CredentialsError
-from colonnade.supervisor.child import tie_to_parent
+from colonnade.supervisor.child import say_leading, tie_to_parent
 from colonnade.supervisor.folder import FolderError, ServerRecord
 from colonnade.supervisor.listening import PortError
 
@@ -31,24 +31,22 @@ def announce(record: ServerRecord) -> None:
     print(json.dumps(asdict(record)), flush=True)
 
 
-def worker(fd: int, data: Path) -> None:
-    """Healthy only once there is a leader, as the real gateway."""
+def worker(fd: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = socket.socket(fileno=fd)
     while True:
         connection, _ = listener.accept()
         with connection:
             connection.recv(4096)
-            status = b"200 OK" if (data / "leader-runs").exists() else b"503 Service Unavailable"
-            connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: 9\r\n\r\n%9d" % (status, os.getpid()))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n%9d" % os.getpid())
 
 
-def leader(data: Path) -> None:
+def leader(data: Path, ready: int) -> None:
     if (data / "leader-fails").exists():
         sys.exit("the stub was told to fail")
     signals = {signal.SIGUSR1, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    (data / "leader-runs").write_text(str(os.getpid()))
+    say_leading(ready)
     received = [signal.sigwait(signals).name]
     while received[-1] != "SIGTERM":
         received.append(signal.sigwait(signals).name)
@@ -65,16 +63,17 @@ def main() -> int:
     parser.add_argument("--parent", type=int)
     parser.add_argument("--lock", type=int)
     parser.add_argument("--fd", type=int)
+    parser.add_argument("--ready", type=int)
     arguments = parser.parse_args()
     if arguments.role == "up":
         told = json.loads(arguments.settings)
         return up(Path(told["data"]), told["port"], told["workers"])
-    tie_to_parent(arguments.parent, [each for each in (arguments.lock, arguments.fd) if each is not None])
-    data = settings.from_parent(arguments.settings).data
+    inherited = (arguments.lock, arguments.fd, arguments.ready)
+    tie_to_parent(arguments.parent, [each for each in inherited if each is not None])
     if arguments.role == "_worker":
-        worker(arguments.fd, data)
+        worker(arguments.fd)
     else:
-        leader(data)
+        leader(settings.from_parent(arguments.settings).data, arguments.ready)
     return 0
 
 

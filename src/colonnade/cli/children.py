@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from colonnade import settings
 from colonnade.cli import process_log
-from colonnade.supervisor.child import tie_to_parent
+from colonnade.supervisor.child import say_leading, tie_to_parent
 
 
 def run(argv: Sequence[str]) -> int:
@@ -18,9 +19,11 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--settings", required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--lock", type=int, required=True)
-    parser.add_argument("--fd", type=int)
+    parser.add_argument("--fd", type=int, help="the listening socket, for a worker")
+    parser.add_argument("--ready", type=int, help="where a leader says that it leads")
     arguments = parser.parse_args(argv)
-    tie_to_parent(arguments.parent, [each for each in (arguments.lock, arguments.fd) if each is not None])
+    inherited = (arguments.lock, arguments.fd, arguments.ready)
+    tie_to_parent(arguments.parent, [each for each in inherited if each is not None])
     chosen = settings.from_parent(arguments.settings)
     process_log.configure(chosen, arguments.name)
     try:
@@ -29,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
         if arguments.role == "_worker":
             app.run_worker(chosen, arguments.fd)
         else:
-            app.run_leader(chosen)
+            app.run_leader(chosen, partial(say_leading, arguments.ready))
     except KeyboardInterrupt:
         pass
     except Exception as error:

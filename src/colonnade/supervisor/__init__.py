@@ -31,6 +31,7 @@ from types import FrameType
 from colonnade import credentials
 from colonnade.settings import Settings
 from colonnade.supervisor import folder, listening
+from colonnade.supervisor.child import LEADING
 from colonnade.supervisor.children import Child
 from colonnade.supervisor.folder import ServerRecord
 from colonnade.supervisor.health import wait_until_healthy
@@ -42,8 +43,8 @@ LEADER_STOP_SECONDS = 180.0
 """More than the 120 s that a training job has between SIGTERM and SIGKILL."""
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_READY = 0
-"""No signal has this number; the health thread sends it down the same pipe."""
+_HEALTHY = 0
+"""No signal has this number: the health thread sends it down the signals' pipe, as a leader does LEADING."""
 _log = logging.getLogger("supervisor")
 
 
@@ -61,7 +62,7 @@ class Phase(Enum):
 def run(
     settings: Settings, announce: Callable[[ServerRecord], None], command: Sequence[str] = COMMAND
 ) -> int:
-    """Start, call `announce` once a worker has answered the health request, keep going until told to stop.
+    """Start, call `announce` once a worker answers the health request and the leader leads, go on until told to stop.
 
     Answers the exit code. Raises FolderError, PortError, CredentialsError or StartError when it cannot start; nothing
     is left running then. `command` is what children run, with `_leader` or `_worker` and their arguments after it.
@@ -88,27 +89,44 @@ class _Supervisor:
         self._settings = settings
         self._announce = announce
         self._record = ServerRecord.of(settings)
-        common = ("--settings", settings.for_children(), "--parent", str(os.getpid()), "--lock", str(lock))
-        shared = (*common, "--fd", str(listener.fileno()))
-        self._leader = Child("leader", (*command, "_leader", "--name", "leader", *common), (lock,))
-        self._workers = [
-            Child(name, (*command, "_worker", "--name", name, *shared), (lock, listener.fileno()))
-            for name in (f"worker-{number}" for number in range(1, settings.workers + 1))
-        ]
+        self._command = command
+        self._lock = lock
+        self._listener = listener
         self._phase = Phase.STARTING
         self._keep_jobs = False
         self._deadline = float("inf")
         self._failure: str | None = None
+        self._awaited = {_HEALTHY, LEADING}
 
-    @property
-    def _children(self) -> list[Child]:
-        return [self._leader, *self._workers]
+    def _make_children(self, wake: int) -> None:
+        common = (
+            "--settings",
+            self._settings.for_children(),
+            "--parent",
+            str(os.getpid()),
+            "--lock",
+            str(self._lock),
+        )
+        leads = ("_leader", "--name", "leader", "--ready", str(wake), *common)
+        self._leader = Child("leader", (*self._command, *leads), (self._lock, wake))
+        accept = self._listener.fileno()
+        self._workers = [
+            Child(
+                name,
+                (*self._command, "_worker", "--name", name, "--fd", str(accept), *common),
+                (self._lock, accept),
+            )
+            for name in (f"worker-{number}" for number in range(1, self._settings.workers + 1))
+        ]
+        self._children = [self._leader, *self._workers]
 
     def run(self) -> int:
         with _wakeups() as (wakeup, wake):
+            self._make_children(wake)
             for child in self._children:
                 child.start()
             self._watch_health(wake)
+            self._deadline = time.monotonic() + START_SECONDS
             while not self._over():
                 for event in _events(wakeup, self._pause()):
                     self._take(event)
@@ -127,8 +145,10 @@ class _Supervisor:
         return None if nearest == float("inf") else max(0.0, nearest - time.monotonic())
 
     def _take(self, event: int) -> None:
-        if event == _READY:
-            self._ready()
+        if event in self._awaited:
+            self._awaited.remove(event)
+            if not self._awaited:
+                self._ready()
         elif event == signal.SIGUSR1:
             self._keep_jobs = True
         elif event in _STOPPING:
@@ -137,12 +157,7 @@ class _Supervisor:
     def _watch_health(self, wake: int) -> None:
         def watch() -> None:
             if wait_until_healthy(self._settings.host, self._settings.port, START_SECONDS):
-                os.write(wake, bytes([_READY]))
-            else:
-                self._fail(
-                    f"no worker answered /_colonnade/health within {START_SECONDS:.0f} s; the log says more"
-                )
-                os.write(wake, bytes([signal.SIGTERM]))
+                os.write(wake, bytes([_HEALTHY]))
 
         threading.Thread(target=watch, name="health", daemon=True).start()
 
@@ -153,6 +168,7 @@ class _Supervisor:
     def _ready(self) -> None:
         if self._phase is Phase.STARTING:
             self._phase = Phase.SERVING
+            self._deadline = float("inf")
             self._write_record()
             self._announce(self._record)
 
@@ -173,6 +189,14 @@ class _Supervisor:
         elif self._phase is Phase.STOPPING_WORKERS and not any(child.alive() for child in self._workers):
             self._stop_leader()
         if time.monotonic() >= self._deadline:
+            self._too_late()
+
+    def _too_late(self) -> None:
+        if self._phase is Phase.STARTING:
+            lacking = "no worker answers" if _HEALTHY in self._awaited else "the leader does not lead"
+            self._fail(f"not ready within {START_SECONDS:.0f} s: {lacking}; the log may say why")
+            self._stop()
+        else:
             late = self._workers if self._phase is Phase.STOPPING_WORKERS else [self._leader]
             self._kill(late, "it took too long to stop")
 

@@ -12,8 +12,7 @@ _RETRY_SECONDS = 0.05
 
 def wait_until_healthy(host: str, port: int, seconds: float) -> bool:
     """Whether the server answered 200 in time. The socket listens before any worker runs, so the request waits in the
-    backlog and is answered by the first worker that accepts. 503, which a worker answers while there is no leader, is
-    asked again."""
+    backlog and is answered by the first worker that accepts."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         if _ask(reachable(host).strip("[]"), port, left) == 200:
