@@ -12,6 +12,8 @@ from typing import Any
 
 import xgboost
 
+from colonnade.algorithms.xgboost import models
+
 _NAME = "xgboost-checkpoint"
 _KEPT = 5
 
@@ -20,9 +22,9 @@ def latest(folder: Path | None) -> tuple[xgboost.Booster | None, int]:
     """The model to go on from and how many rounds it has. (None, 0) when nothing readable is there."""
     for number, path in sorted(_found(folder).items(), reverse=True) if folder else []:
         try:
-            booster = xgboost.Booster(model_file=path)
-        except xgboost.core.XGBoostError:
-            print(f"Checkpoint {path} is not a readable model; trying the one before.", flush=True)
+            booster = models.read(path.read_bytes(), path.name)
+        except models.NotAModelError as error:
+            print(f"Trying the checkpoint before: {error}", flush=True)
             continue
         print(f"Checkpoint loaded from {path}\nResuming from iteration {number + 1}", flush=True)
         return booster, number + 1

@@ -19,11 +19,11 @@ from colonnade.algorithms import xgboost as published
 from colonnade.algorithms.contract import UserError, examples
 from colonnade.algorithms.contract.hyperparameters import Values
 from colonnade.algorithms.contract.job import Job
-from colonnade.algorithms.xgboost import folds, scores
+from colonnade.algorithms.xgboost import folds, models, scores
 from colonnade.algorithms.xgboost.checkpoints import SaveCheckpoints, latest
 from colonnade.formats import Examples, Sparse
 
-MODEL = "xgboost-model"
+MODEL = models.NAME
 _RETIRED = {
     "sketch_eps": "approx now chooses its sketch by max_bin",
     "single_precision_histogram": "histograms have one precision now",
@@ -221,7 +221,10 @@ def _earlier_model(folder: Path) -> xgboost.Booster:
     else:
         raise UserError(f"Channel 'model' holds neither model.tar.gz nor {MODEL}.")
     print("Continuing the model of channel 'model'", flush=True)
-    return xgboost.Booster(model_file=bytearray(raw))
+    try:
+        return models.read(raw, f"Channel 'model': {MODEL}")
+    except models.NotAModelError as error:
+        raise UserError(str(error)) from error
 
 
 def _early_stopping(values: Values, watched: str) -> xgboost.callback.EarlyStopping:

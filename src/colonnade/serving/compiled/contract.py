@@ -1,0 +1,124 @@
+"""How SageMaker's XGBoost container answers /invocations: which bodies it takes, how scores become bytes, which statuses.
+
+Both predictors share it; it knows neither onnxruntime nor xgboost. The single CSV row in, CSV out, is the hot path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from colonnade.formats import FormatError, Matrix, Sparse, csv, libsvm, recordio
+from colonnade.serving.compiled import selection
+
+CSV, JSON, JSON_LINES, RECORDIO = (
+    *("text/csv", "application/json", "application/jsonlines"),
+    "application/x-recordio-protobuf",
+)
+_READERS: Mapping[str, Callable[[bytes], Matrix | Sparse]] = {
+    CSV: csv.rows,
+    "text/libsvm": libsvm.rows,
+    "text/x-libsvm": libsvm.rows,
+    RECORDIO: recordio.rows,
+}
+
+
+class InvocationError(Exception):
+    """An answer that is no prediction: 204 empty body, 400 cannot evaluate, 406 Accept, 415 content type or body."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Contract:
+    """Of one model in one container environment. Immutable; safe from several threads."""
+
+    def __init__(
+        self, *, features: int, objective: str, classes: int = 0, environment: Mapping[str, str] | None = None
+    ) -> None:
+        environment = environment or {}
+        self.features = features
+        self.objective = objective
+        self._classes = classes
+        self._keys = selection.keys(environment.get("SAGEMAKER_INFERENCE_OUTPUT", ""))
+        self._batch = bool(environment.get("SAGEMAKER_BATCH"))
+        self._default = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "") or CSV
+        self._plain = not self._keys and not self._batch
+
+    def read(self, body: bytes, content_type: str = CSV) -> Matrix:
+        """The rows to predict, as wide as the model."""
+        if not body:
+            raise InvocationError(204, "")
+        try:
+            rows = csv.rows(body) if content_type == CSV else _reader(content_type)(body)
+        except FormatError as error:
+            kind = content_type.partition(";")[0] or CSV
+            raise InvocationError(
+                415, f"Loading {kind} data failed, please ensure data is in {kind} format: {error}"
+            ) from None
+        if isinstance(rows, Sparse):
+            if rows.width > self.features:
+                raise self._mismatch(rows.width, content_type)
+            return rows.dense(self.features)
+        if rows.shape[1] != self.features:
+            raise self._mismatch(rows.shape[1], content_type)
+        return rows
+
+    def write(self, scores: np.ndarray[Any, Any], accept: str = "") -> tuple[bytes, str]:
+        """Body and content type."""
+        kind = self._chosen(accept)
+        if kind == CSV and self._plain:
+            return ",".join(map(str, scores.tolist())).encode(), CSV
+        if self._keys:
+            predictions = selection.select(scores, self._keys, self.objective, self._classes)
+            return selection.encode(predictions, self._keys, kind, final_newline=self._batch), kind
+        values = scores.tolist()
+        if kind == CSV:
+            return "".join(f"{value}\n" for value in values).encode(), CSV
+        if kind == RECORDIO:
+            rows = scores.reshape(len(scores), -1).astype(np.float32)
+            return b"".join(recordio.frame(recordio.encode({}, {"score": row})) for row in rows), RECORDIO
+        return selection.encode(
+            [{"score": value} for value in values], ("score",), kind, final_newline=True
+        ), kind
+
+    def _chosen(self, accept: str) -> str:
+        if accept in ("", CSV):
+            return accept or self._default
+        offers = [offer.partition(";")[0].strip().lower() for offer in accept.split(",")]
+        for offer in offers:
+            if offer in ("", "*/*"):
+                return self._default
+            if offer in (CSV, JSON, JSON_LINES, RECORDIO):
+                return offer
+        supported = ", ".join((CSV, JSON, JSON_LINES, RECORDIO))
+        raise InvocationError(
+            406, f"Accept type {accept} is not supported. Supported accept types are {supported}."
+        )
+
+    def _mismatch(self, got: int, content_type: str) -> InvocationError:
+        return InvocationError(
+            400,
+            f"Unable to evaluate payload provided: Feature size of {content_type.partition(';')[0]} inference data "
+            f"{got} is not consistent with feature size of trained model {self.features}. "
+            "Send the features in training order, without the label.",
+        )
+
+
+def unable(error: Exception) -> InvocationError:
+    """What a failing library becomes."""
+    return InvocationError(400, f"Unable to evaluate payload provided: {error}")
+
+
+def _reader(content_type: str) -> Callable[[bytes], Matrix | Sparse]:
+    kind = content_type.partition(";")[0].strip().lower() or CSV
+    if kind not in _READERS:
+        raise InvocationError(
+            415,
+            f"Content-type {content_type} not supported. Supported content-type is {', '.join(_READERS)}.",
+        )
+    return _READERS[kind]
