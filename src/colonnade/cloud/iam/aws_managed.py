@@ -61,3 +61,7 @@ _WRITTEN = 1_767_225_600.0
 
 def arns(partition: str) -> list[str]:
     return [f"arn:{partition}:iam::aws:policy/{name}" for name in _library()]
+
+
+def is_named(name: str) -> bool:
+    return any(known.rpartition("/")[2] == name for known in _library())

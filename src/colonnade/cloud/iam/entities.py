@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from colonnade.kernel import models
 from colonnade.kernel.arns import Arn
@@ -125,10 +126,50 @@ def rename(
     return document
 
 
-def shown(kind: EntityType, document: Mapping[str, Any]) -> Document:
-    """The members that the wire's shape has."""
+def shown(kind: EntityType, document: Mapping[str, Any], *, listed: bool = False) -> Document:
+    """The members that the wire's shape has. Lists leave out tags and boundaries, as AWS's do."""
     members = models.service("iam").shape_for(kind.noun).members
-    return {name: document[name] for name in members if name in document}
+    hidden = ("Tags", "PermissionsBoundary") if listed else ()
+    return {
+        name: encoded(document[name]) if shape.name == "policyDocumentType" else document[name]
+        for name, shape in members.items()
+        if name in document and name not in hidden
+    }
+
+
+def encoded(document: str) -> str:
+    """As IAM answers policy documents: percent-encoded. botocore decodes them again."""
+    return quote(document, safe="")
+
+
+@contextmanager
+def editing(call: Call, kind: EntityType) -> Iterator[Document]:
+    """The entity that the call names, to be changed in place."""
+    with changing(call) as transaction:
+        stored = load(transaction, call, kind, call.parameters[kind.name_member])
+        yield stored.document
+        transaction.put(stored.key, stored.document, at=call.now)
+
+
+def get(call: Call, kind: EntityType) -> Document:
+    with call.platform.store.read() as reader:
+        return load(reader, call, kind, call.parameters[kind.name_member]).document
+
+
+def refuse_if_held(document: Mapping[str, Any]) -> None:
+    """What must go before its entity may."""
+    if document.get("InlinePolicies"):
+        raise conflict("Cannot delete entity, must delete policies first.")
+    if document.get("AttachedPolicies"):
+        raise conflict("Cannot delete entity, must detach all policies first.")
+
+
+def conflict(message: str) -> ServiceError:
+    return ServiceError("DeleteConflict", message, status=409)
+
+
+def limit_exceeded(message: str) -> ServiceError:
+    return ServiceError("LimitExceeded", message, status=409)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ Test = Callable[[str, Context], bool]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    name: str
+    """The key as the policy spells it."""
     key: str
     """Lower-cased."""
     tests: tuple[Test, ...]
@@ -43,6 +45,7 @@ class Condition:
 class Presence:
     """The Null operator: "true" wants the key absent."""
 
+    name: str
     key: str
     absent: frozenset[bool]
 
@@ -72,7 +75,7 @@ def _values(key: str, value: object) -> list[str]:
 
 def _condition(name: str, key: str, values: list[str], variables: bool) -> Condition | Presence:
     if name == "Null":
-        return Presence(key.lower(), frozenset(_truth(value) for value in values))
+        return Presence(key, key.lower(), frozenset(_truth(value) for value in values))
     qualifier, colon, bare = name.rpartition(":")
     if colon and qualifier not in ("ForAnyValue", "ForAllValues"):
         raise ValueError(f"Invalid Condition type : {name}")
@@ -83,7 +86,7 @@ def _condition(name: str, key: str, values: list[str], variables: bool) -> Condi
     if compile_test is None:
         raise ValueError(f"Invalid Condition type : {name}")
     tests = tuple(compile_test(value, variables) for value in values)
-    return Condition(key.lower(), tests, negated, qualifier, if_exists)
+    return Condition(key, key.lower(), tests, negated, qualifier, if_exists)
 
 
 def _equals(wanted: str, variables: bool) -> Test:
