@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup test test-all check demo lock clean
+.PHONY: setup test test-all check format lint types layers operations demo docs lock clean
 
 setup: $(INSTALLED)
 
@@ -19,16 +19,31 @@ test: setup  ## what every change must pass; minutes
 test-all: setup  ## the slow ones too
 	$(BIN)/pytest -n auto $(ARGS)
 
-check: setup
+# `make --keep-going check` names every part that fails.
+check: format lint types layers operations
+
+format: setup
 	$(BIN)/ruff format --check
+
+lint: setup
 	$(BIN)/ruff check
+
+types: setup
 	$(BIN)/mypy
+
+layers: setup
 	$(BIN)/lint-imports
+
+operations: setup
+	$(BIN)/python scripts/operations-docs --check
+
+docs: setup  ## after a new operation
+	$(BIN)/python scripts/operations-docs
 
 demo: setup  ## start a server, run the main job against it, stop it
 	$(BIN)/python scripts/demo
 
-lock:  ## after a change of dependencies in pyproject.toml
+lock: setup  ## after a change of dependencies in pyproject.toml
 	scripts/lock
 
 clean:
