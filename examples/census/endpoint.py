@@ -36,7 +36,9 @@ def deploy(place: Place, boosted: dict[str, Any], scripted: dict[str, Any], clea
     cleanup.callback(delete_endpoint, sagemaker, name)
     began = time.monotonic()
     wait_in_service(sagemaker, name)
-    print(f"  endpoint {name} in service after {time.monotonic() - began:.1f} s: {models}")
+    print(f"  endpoint {name} in service after {time.monotonic() - began:.1f} s")
+    for variant, model in models.items():
+        print(f"  {variant} is {model}")
     return name
 
 

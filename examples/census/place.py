@@ -98,7 +98,7 @@ def delete_bucket(s3: Any, bucket: str) -> None:
         if keys:
             s3.delete_objects(Bucket=bucket, Delete={"Objects": keys})
     s3.delete_bucket(Bucket=bucket)
-    print("  bucket and role deleted")
+    print(f"  bucket {bucket} deleted")
 
 
 def upload_census(place: Place) -> None:
