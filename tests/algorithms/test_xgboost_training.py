@@ -191,7 +191,14 @@ def test_cross_validation_saves_a_model_a_fold(folder: Any, training_csv: bytes)
     assert sorted(path.name for path in folder.model.parent.iterdir()) == [
         f"xgboost-model-{i}" for i in range(3)
     ]
-    assert "validation-logloss" in logged(log)[-1]
+    ends = [
+        float(line.rpartition("validation-logloss:")[2])
+        for line in logged(log)
+        if line.startswith(("[1]", "[2]"))
+    ]
+    assert ends[3] == pytest.approx(np.mean(ends[:3]), abs=1e-5), (
+        "the job's metric is the mean over the folds"
+    )
 
 
 def test_retired_hyperparameters_are_named_in_the_log(folder: Any, training_csv: bytes) -> None:

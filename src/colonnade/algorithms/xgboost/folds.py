@@ -11,31 +11,46 @@ import xgboost
 
 from colonnade.algorithms.contract import UserError
 from colonnade.algorithms.contract.hyperparameters import Values
+from colonnade.algorithms.xgboost import models
+from colonnade.algorithms.xgboost.parameters import whole
 
 Evals = list[tuple[xgboost.DMatrix, str]]
+History = dict[str, dict[str, list[float]]]
+"""Stage -> metric -> its value in each round."""
 
 
 def cross_validate(
-    evals: Evals, values: Values, boost: Callable[[Evals], xgboost.Booster | None], model: Path
+    evals: Evals, values: Values, boost: Callable[[Evals, History], xgboost.Booster | None], model: Path
 ) -> None:
     """Train on all folds of the train channel and save `<model>-0`, `<model>-1`, ..."""
-    from colonnade.algorithms.xgboost.training import save
-
     if len(evals) > 1:
         raise UserError("_kfold makes validation sets from channel 'train': leave out channel 'validation'.")
     data = evals[0][0]
-    count, repeats = int(str(values["_kfold"])), int(str(values.get("_num_cv_round", 1)))
+    count, repeats = whole(values, "_kfold"), whole(values, "_num_cv_round", 1)
     if data.num_row() < count:
         raise UserError(f"_kfold is {count}, more than the {data.num_row()} rows of channel 'train'.")
     labels = data.get_label() if str(values.get("objective", "")).startswith(("binary:", "multi:")) else None
-    generator = np.random.default_rng(int(str(values.get("seed", 0))))
+    generator = np.random.default_rng(abs(whole(values, "seed")))
     parts = [part for _ in range(repeats) for part in split(data.num_row(), count, generator, labels)]
+    histories: list[History] = []
     for number, (kept, held_out) in enumerate(parts):
         print(f"Fold {number + 1} of {len(parts)}", flush=True)
-        booster = boost([(data.slice(kept), "train"), (data.slice(held_out), "validation")])
+        histories.append({})
+        booster = boost([(data.slice(kept), "train"), (data.slice(held_out), "validation")], histories[-1])
         if booster is None:
             return
-        save(booster, model.with_name(f"{model.name}-{number}"))
+        models.save(booster, model.with_name(f"{model.name}-{number}"))
+    print(f"Mean over {len(parts)} folds\n{_mean(histories, whole(values, 'num_round'))}", flush=True)
+
+
+def _mean(histories: list[History], rounds: int) -> str:
+    """A log line like any round's, so that the job's metrics end as the mean over the folds."""
+    values = [
+        f"{stage}-{name}:{np.mean([history[stage][name][-1] for history in histories]):.5f}"
+        for stage, metrics in histories[0].items()
+        for name in metrics
+    ]
+    return "\t".join([f"[{rounds}]", *values])
 
 
 def split(

@@ -6,13 +6,18 @@ the library, which ends the whole process on an empty file.
 
 from __future__ import annotations
 
+import tarfile
+from pathlib import Path
+
 import xgboost
+
+from colonnade.algorithms.contract import UserError
 
 NAME = "xgboost-model"
 _PICKLE_STARTS = (b"\x80", b"ccopy_reg", b"(")
 
 
-class NotAModelError(ValueError):
+class NotAModelError(UserError):
     """The text names the file, what is wrong with it and what would be right."""
 
 
@@ -32,3 +37,29 @@ def read(raw: bytes, source: str) -> xgboost.Booster:
     except (xgboost.core.XGBoostError, ValueError) as error:
         reason = str(error).partition("Stack trace")[0].strip()
         raise NotAModelError(f"{source} is not an XGBoost model in JSON or UBJSON: {reason}") from None
+
+
+def save(booster: xgboost.Booster, path: Path) -> None:
+    """All or nothing: whoever finds the file finds a whole model."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(booster.save_raw("ubj"))
+    temporary.replace(path)
+
+
+def earlier(folder: Path) -> xgboost.Booster:
+    """The model of an earlier job, for incremental training: its model.tar.gz, or that unpacked."""
+    plain, archive = folder / NAME, folder / "model.tar.gz"
+    if plain.is_file():
+        raw = plain.read_bytes()
+    elif archive.is_file():
+        with tarfile.open(archive) as members:
+            held = next((m for m in members if m.isfile() and Path(m.name).name == NAME), None)
+            found = members.extractfile(held) if held else None
+            if found is None:
+                raise UserError(f"Channel 'model': model.tar.gz holds no {NAME}.")
+            raw = found.read()
+    else:
+        raise UserError(f"Channel 'model' holds neither model.tar.gz nor {NAME}.")
+    print("Continuing the model of channel 'model'", flush=True)
+    return read(raw, f"Channel 'model': {NAME}")

@@ -5,12 +5,13 @@ They see what `predict` answers for the objective: probabilities, class labels, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Named = list[tuple[str, float]]
 
 
 def labels(predictions: npt.NDArray[np.float32], objective: str) -> Array:
@@ -83,6 +84,26 @@ OF_LABELS: dict[str, Callable[[Array, Array], float]] = {
     "recall_micro": accuracy,
 }
 OF_VALUES: dict[str, Callable[[Array, Array], float]] = {"mse": mse, "r2": r2}
+
+
+def asked_of_us(names: Iterable[str]) -> list[str]:
+    """Those of the metrics that the library does not have."""
+    return [name for name in names if name in OF_LABELS or name in OF_VALUES]
+
+
+def evaluate(
+    names: Iterable[str], predictions: npt.NDArray[np.float32], truth: Array, objective: str
+) -> Named:
+    found = labels(predictions, objective)
+    return [
+        (
+            name,
+            OF_LABELS[name](truth, found)
+            if name in OF_LABELS
+            else OF_VALUES[name](truth, predictions.astype(np.float64)),
+        )
+        for name in names
+    ]
 
 
 def _per_class(truth: Array, found: Array) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
