@@ -190,7 +190,7 @@ def test_a_child_that_cannot_start_fails_the_start_and_is_not_tried_again(
 
     assert code == 1
     assert errors.count("the stub was told to fail") == 1
-    assert "the leader ended with exit code 1 before the server was ready" in errors
+    assert "leader ended with exit code 1 before the server was ready" in errors
 
 
 def test_a_second_interrupt_ends_everything_at_once(start: Callable[..., Server]) -> None:
@@ -206,7 +206,7 @@ def test_a_second_interrupt_ends_everything_at_once(start: Callable[..., Server]
     code, errors = server.end(signal.SIGINT)
 
     assert code == 0
-    assert "killing the leader: told to stop a second time" in errors
+    assert "killing leader: told to stop a second time" in errors
     assert is_gone(told["processes"]["leader"])
 
 

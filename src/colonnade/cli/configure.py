@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from colonnade import credentials
 from colonnade.cli import aws_profile, server
@@ -40,7 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
         done = "is written to" if changed else "was already in"
         print(f"profile {profile} {done} {config} and {secrets}: {url}, {region}")
         print(f"use it: AWS_PROFILE={profile} python your_script.py")
+        _warn_of_proxy(url)
     return 0
+
+
+def _warn_of_proxy(url: str) -> None:
+    """AWS clients ask a proxy for our address too, unless told not to."""
+    from urllib.request import getproxies, proxy_bypass
+
+    host = urlsplit(url).hostname or ""
+    if "http" in getproxies() and not proxy_bypass(host):
+        print(
+            f"note: http_proxy is set, and clients would look for {host} behind it: add {host} to NO_PROXY",
+            file=sys.stderr,
+        )
 
 
 def _address(chosen: Settings) -> tuple[str, str]:

@@ -53,7 +53,8 @@ def _find(client: Client, name: str, kind: str | None) -> tuple[str, dict[str, s
     for each in [kind] if kind else _GROUPS:
         if described := _describe(client, each, name):
             return each, described
-    what = kind or "training, processing or transform job or endpoint"
+    jobs = kind or "training, processing or transform"
+    what = kind if kind == "endpoint" else f"{jobs} job" + ("" if kind else " or endpoint")
     raise CommandError(f"there is no {what} named {name!r}: `colonnade status` lists what runs")
 
 

@@ -205,7 +205,7 @@ class _Supervisor:
             delay = child.plan_restart()
             _log.warning("%s %s; it starts again in %.1f s", child.name, how, delay)
         elif self._phase is Phase.STARTING:
-            self._fail(f"the {child.name} {how} before the server was ready; its last words say why")
+            self._fail(f"{child.name} {how} before the server was ready; its last lines say why")
             self._stop()
         else:
             _log.debug("%s %s", child.name, how)
@@ -238,7 +238,7 @@ class _Supervisor:
         self._deadline = float("inf")
         for child in children:
             if child.alive():
-                _log.warning("killing the %s: %s", child.name, why)
+                _log.warning("killing %s: %s", child.name, why)
                 child.send(signal.SIGKILL)
 
 

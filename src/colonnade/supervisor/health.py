@@ -27,8 +27,9 @@ def _ask(host: str, port: int, timeout: float) -> int | None:
     try:
         with socket.create_connection((host, port), timeout=timeout) as connection:
             connection.sendall(request.encode())
-            answer = connection.recv(64)
+            with connection.makefile("rb") as answer:
+                words = answer.readline(64).split()
+                answer.read()  # to its end: hanging up on the worker halfway is no way to begin
     except OSError:
         return None
-    words = answer.split(b" ", 2)
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
