@@ -116,18 +116,24 @@ def _store(settings: Settings) -> Store:
 def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock | None = None) -> Platform:
     from colonnade.cloud.iam.principals import StoredPrincipals
     from colonnade.cloud.logs.streams import FileLogStreams
-    from colonnade.cloud.s3.storage import S3Storage
+    try:
+        from colonnade.cloud.s3.storage import S3Storage
+    except ModuleNotFoundError:
+        S3Storage = None
     from colonnade.objects import ObjectStore
     from colonnade.objects.filesystem import FilesystemObjects
 
     platform = Platform(store=store, clock=clock or SystemClock(), ids=RandomIds(), signals=signals)
-    principals = StoredPrincipals(store, platform.clock, _root(settings), lenient=settings.ephemeral)
-    signals.subscribe("identity", principals.renew)
-    platform.provide(Principals, principals)
+    root = _root(settings)
+    platform.provide(
+        Principals,
+        StoredPrincipals(store, platform.clock, root, signals=signals, lenient=settings.ephemeral),
+    )
     platform.provide(
         ObjectStore, FilesystemObjects(settings.data / "objects", durable=not settings.ephemeral)
     )
-    platform.provide(Storage, S3Storage(platform))
+    if S3Storage:
+        platform.provide(Storage, S3Storage(platform))
     platform.provide(LogStreams, FileLogStreams(settings.data / "logs", platform.clock))
     return platform
 
