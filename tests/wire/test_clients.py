@@ -322,3 +322,12 @@ def test_web_identities_are_served_without_a_signature(gateway: Gateway) -> None
     )
 
     assert answer["Provider"] == "token"
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", None])
+def test_a_buckets_location_is_a_lone_element(gateway: Gateway, region: str | None) -> None:
+    gateway.on("s3", "GetBucketLocation", lambda call: {"LocationConstraint": region} if region else {})
+
+    answer = gateway.client("s3").get_bucket_location(Bucket="bucket")
+
+    assert answer["LocationConstraint"] == region

@@ -200,9 +200,12 @@ def _payload(name: str, member: Shape, codec: Codec, *, required: bool) -> Part 
     def read(exchange: Exchange, parameters: dict[str, Any]) -> None:
         if exchange.body:
             try:
-                parameters[name] = read_body(exchange.body)
+                value = read_body(exchange.body)
             except Misfit as misfit:
                 raise misfit.within(name) from None
+            # Clients write an absent structure as an empty one.
+            if value or required:
+                parameters[name] = value
 
     return read
 
