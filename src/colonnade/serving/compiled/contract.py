@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from colonnade.formats import FormatError, Matrix, Sparse, csv, libsvm, recordio
+from colonnade.formats import FormatError, Matrix, Sparse, csv, libsvm, record, recordio
 from colonnade.serving.compiled import selection
 
 CSV, JSON, JSON_LINES, RECORDIO = (
@@ -81,7 +81,7 @@ class Contract:
             return "".join(f"{value}\n" for value in values).encode(), CSV
         if kind == RECORDIO:
             rows = scores.reshape(len(scores), -1).astype(np.float32)
-            return b"".join(recordio.frame(recordio.encode({}, {"score": row})) for row in rows), RECORDIO
+            return b"".join(recordio.frame(record.encode({}, {"score": row})) for row in rows), RECORDIO
         return selection.encode(
             [{"score": value} for value in values], ("score",), kind, final_newline=True
         ), kind

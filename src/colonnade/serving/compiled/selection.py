@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from colonnade.formats import recordio
+from colonnade.formats import record, recordio
 
 Prediction: TypeAlias = Mapping[str, Any]
 _LABELS = frozenset({"predicted_label", "labels", "raw_score", "raw_scores"})
@@ -50,9 +50,7 @@ def encode(
     if kind == "application/jsonlines":
         return "".join(f"{json.dumps(prediction)}\n" for prediction in predictions).encode()
     if kind == "application/x-recordio-protobuf":
-        return b"".join(
-            recordio.frame(recordio.encode({}, _tensors(prediction))) for prediction in predictions
-        )
+        return b"".join(recordio.frame(record.encode({}, _tensors(prediction))) for prediction in predictions)
     lines = (",".join(_cell(prediction[key]) for key in wanted) for prediction in predictions)
     return ("\n".join(lines) + ("\n" if final_newline else "")).encode()
 
