@@ -15,7 +15,9 @@ def test_a_request_is_signed_as_botocore_signs_it(service: str, monkeypatch: pyt
     body = b'{"MaxResults": 100}'
     client = Client("http://127.0.0.1:4566", RootCredentials("AKIAEXAMPLE", "se/cr+et"), "eu-west-1")
 
-    ours = client._headers(service, "ListTrainingJobs", body)
+    ours = client._headers(
+        service, body, "application/x-amz-json-1.1", {"x-amz-target": "Service.ListThings"}
+    )
 
     theirs = AWSRequest("POST", "http://127.0.0.1:4566/", data=body)
     for name in ("content-type", "host", "x-amz-target"):

@@ -32,6 +32,16 @@ def config_section(profile: str) -> str:
     return profile if profile == "default" else f"profile {profile}"
 
 
+def value(text: str, section: str, key: str) -> str | None:
+    inside = False
+    for line in text.splitlines():
+        inside = _names(line, section) if _SECTION.match(line) else inside
+        found = _KEY.match(line)
+        if inside and found and found["key"].strip() == key:
+            return line.partition("=")[2].strip()
+    return None
+
+
 def set_values(text: str, section: str, values: Mapping[str, str]) -> str:
     """The text with these keys in that section, replaced where they stand, else added; idempotent."""
     lines = text.splitlines(keepends=True)
