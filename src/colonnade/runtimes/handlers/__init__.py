@@ -37,6 +37,6 @@ class UnsupportedFormatError(ValueError):
         )
 
 
-def load(name: str) -> Handlers:
-    """`generic`, `scikit_learn`, `xgboost`."""
-    return cast(Handlers, import_module(f"{__name__}.{name}"))
+def load(runtime: str) -> Handlers:
+    """Those of a runtime, by its name; `generic` for one without a framework."""
+    return cast(Handlers, import_module(f"{__name__}.{runtime.replace('-', '_')}"))

@@ -27,6 +27,8 @@ def listen(address: str) -> socket.socket:
         Path(address).unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(address)
+    # Workers connect as another user than the one that user code runs as; the folder around it keeps strangers out.
+    Path(address).chmod(0o666)
     listener.listen(128)
     return listener
 

@@ -1,0 +1,152 @@
+"""CreateEndpoint, DescribeEndpoint, ListEndpoints, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DeleteEndpoint.
+
+They write down what shall be; the reconciler makes it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from colonnade.kernel.errors import validation
+from colonnade.kernel.operations import Call, Result, operation
+from colonnade.kernel.reconcile import wake
+from colonnade.kernel.resources import Edit
+from colonnade.kernel.store import Document
+from colonnade.lifecycle.deploy.endpoint import states, views
+from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
+from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
+from colonnade.lifecycle.deploy.model import MODELS, container_of
+from colonnade.lifecycle.deploy.refusals import not_yet
+
+ENDPOINTS.serve("List")
+_KEPT = ("DesiredInstanceCount", "DesiredWeight")
+
+
+@operation("sagemaker", "CreateEndpoint")
+def create_endpoint(call: Call) -> Result:
+    _check_deployment(call)
+    document: Document = {
+        "EndpointStatus": states.CREATING,
+        "LastModifiedTime": call.now,
+        "_id": call.platform.ids.token(8).lower(),
+    }
+    document["_next"] = _plan(call, document, _variants(call))
+    return ENDPOINTS.create(call, document, active=True)
+
+
+@operation("sagemaker", "DescribeEndpoint")
+def describe_endpoint(call: Call) -> Result:
+    stored = ENDPOINTS.find(call.platform, ENDPOINTS.key(call))
+    return {**ENDPOINTS.answer(call, stored), **views.described(stored)}
+
+
+@operation("sagemaker", "UpdateEndpoint")
+def update_endpoint(call: Call) -> Result:
+    """All at once: the new variants come up beside the old ones, traffic switches, the old ones go."""
+    _check_deployment(call)
+    excluded = {
+        each["VariantPropertyType"] for each in call.parameters.get("ExcludeRetainedVariantProperties", ())
+    }
+    kept = set(_KEPT) - excluded if call.parameters.get("RetainAllVariantProperties") else set()
+    before = ENDPOINTS.find(call.platform, ENDPOINTS.key(call)).document
+    states.refuse_unless_changeable(before)
+    ENDPOINT_CONFIGS.find(call.platform, ENDPOINT_CONFIGS.key(call, before["EndpointConfigName"]))
+    variants = _variants(call)
+
+    def edit(document: Document) -> None:
+        states.refuse_unless_changeable(document)
+        plan = _plan(call, document, variants)
+        _retain(plan, document["_live"], kept)
+        states.begin(document, plan, call.now)
+
+    return _change(call, edit)
+
+
+@operation("sagemaker", "UpdateEndpointWeightsAndCapacities")
+def update_weights_and_capacities(call: Call) -> Result:
+    def edit(document: Document) -> None:
+        states.refuse_unless_changeable(document)
+        live = document["_live"]
+        variants = {variant["VariantName"]: dict(variant) for variant in live["variants"]}
+        for wanted in call.parameters["DesiredWeightsAndCapacities"]:
+            if "ServerlessUpdateConfig" in wanted:
+                raise not_yet("ServerlessUpdateConfig", "Give DesiredInstanceCount.")
+            name = wanted["VariantName"]
+            if name not in variants:
+                raise validation(f'Variant {name} is not one of endpoint "{document["EndpointArn"]}".')
+            variants[name]["weight"] = wanted.get("DesiredWeight", variants[name]["weight"])
+            variants[name]["count"] = wanted.get("DesiredInstanceCount", variants[name]["count"])
+        states.begin(document, {**live, "began": call.now, "variants": list(variants.values())}, call.now)
+
+    return _change(call, edit)
+
+
+@operation("sagemaker", "DeleteEndpoint")
+def delete_endpoint(call: Call) -> Result:
+    def edit(document: Document) -> None:
+        states.refuse_unless_deletable(document)
+        states.deleting(document, call.now)
+
+    _change(call, edit)
+    return {}
+
+
+def _change(call: Call, edit: Edit) -> Result:
+    key = ENDPOINTS.key(call)
+    with call.write() as transaction:
+        stored = ENDPOINTS.change(transaction, key, edit, at=call.now, active=True)
+    wake(call.platform, key)
+    return {"EndpointArn": stored.document["EndpointArn"]}
+
+
+def _check_deployment(call: Call) -> None:
+    policy = call.parameters.get("DeploymentConfig", {})
+    if call.parameters.get("RetainDeploymentConfig"):
+        raise not_yet("RetainDeploymentConfig", "Leave it out.")
+    if policy.get("RollingUpdatePolicy") or policy.get("AutoRollbackConfiguration"):
+        raise not_yet("DeploymentConfig with a rolling update or alarms", "Leave it out.")
+    blue_green = policy.get("BlueGreenUpdatePolicy", {})
+    routing = blue_green.get("TrafficRoutingConfiguration", {})
+    if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE" or routing.get("WaitIntervalInSeconds"):
+        raise not_yet("DeploymentConfig other than ALL_AT_ONCE without waiting", "Leave it out.")
+    if blue_green.get("TerminationWaitInSeconds"):
+        raise not_yet("TerminationWaitInSeconds", "Leave it out.")
+
+
+def _plan(call: Call, document: Document, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Variants with generations of their own: none shares instances with what is served."""
+    numbered = [{**variant, "generation": states.next_generation(document)} for variant in variants]
+    return {"config": call.parameters["EndpointConfigName"], "began": call.now, "variants": numbered}
+
+
+def _variants(call: Call) -> list[dict[str, Any]]:
+    """Those of the configuration that the call names, with their models as they are now."""
+    key = ENDPOINT_CONFIGS.key(call, call.parameters["EndpointConfigName"])
+    config = ENDPOINT_CONFIGS.find(call.platform, key).document
+    return [_variant(call, described) for described in config["ProductionVariants"]]
+
+
+def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
+    model = MODELS.find(call.platform, MODELS.key(call, described["ModelName"])).document
+    return {
+        "VariantName": described["VariantName"],
+        "weight": described.get("InitialVariantWeight", 1.0),
+        "count": described["InitialInstanceCount"],
+        "routing": described.get("RoutingConfig", {}).get("RoutingStrategy", ""),
+        "startup_seconds": described.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
+        "instance_type": described["InstanceType"],
+        "container": dict(container_of(model)),
+        "role": model.get("ExecutionRoleArn", ""),
+        "began": call.now,
+    }
+
+
+def _retain(plan: dict[str, Any], live: states.Plan, kept: set[str]) -> None:
+    before = {variant["VariantName"]: variant for variant in live["variants"]}
+    for variant in plan["variants"]:
+        old = before.get(variant["VariantName"])
+        if old is not None and "DesiredWeight" in kept:
+            variant["weight"] = old["weight"]
+        if old is not None and "DesiredInstanceCount" in kept:
+            variant["count"] = old["count"]

@@ -1,0 +1,205 @@
+"""Makes endpoints serve what their documents say: prepares models, keeps replicas alive, tells the workers their routes.
+
+Runs in the leader. Every look starts from the document and the executor, so it may be killed anywhere. A route is told to the
+workers before an endpoint is called InService, and taken from them before its replicas stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler, subject_of
+from colonnade.kernel.store import Document, Key
+from colonnade.lifecycle.deploy.endpoint import states
+from colonnade.lifecycle.deploy.endpoint.preparation import Broken, prepare
+from colonnade.lifecycle.deploy.endpoint.replicas import Replicas
+from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
+from colonnade.serving.snapshot import route_key
+
+_SOON, _WATCHING = 0.1, 1.0
+_PUBLISH_SECONDS = 60.0
+_ENVIRONMENT = (
+    "SAGEMAKER_INFERENCE_OUTPUT",
+    "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+    "SAGEMAKER_BATCH",
+)
+"""What of a container's environment a compiled model answers to."""
+
+
+def fail(platform: Platform, key: Key, reason: str) -> None:
+    """The workers keep what they serve; the document says what went wrong."""
+    ENDPOINTS.update(platform, key, lambda document: states.failed(document, reason, platform.clock.now()))
+
+
+@reconciler("sagemaker", "Endpoint", fail=fail)
+def reconcile(platform: Platform, key: Key) -> Outcome:
+    with platform.store.read() as reader:
+        stored = reader.get(key)
+    if stored is None or not stored.active:
+        return Done()
+    document = stored.document
+    replicas = Replicas(platform, key, document)
+    try:
+        if document["EndpointStatus"] == states.DELETING:
+            return _delete(platform, key, replicas)
+        if document["EndpointStatus"] == states.FAILED:
+            return _tidy(platform, key, replicas)
+        return _serve(platform, key, document, replicas)
+    finally:
+        _keep(platform, key, document, replicas)
+
+
+def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas) -> Outcome:
+    """Keep what is served alive; bring up what comes, and switch to it once all of it is ready."""
+    live, coming = document.get("_live"), document.get("_next")
+    if live is not None:
+        current = _route(replicas, live, serving=True)
+        if current is not None and _tell(platform, key, document, current):
+            return Again(_SOON)
+    if coming is not None:
+        return _bring_up(platform, key, document, replicas, coming)
+    wanted = {slot for variant in document["_live"]["variants"] for slot in states.slots(variant)}
+    if not replicas.release(wanted):
+        return Again(_SOON)
+    all_ready = all(replicas.slots.get(slot, {}).get("ready") for slot in wanted)
+    if not wanted:
+        return Done()
+    return Again(_WATCHING if all_ready else _SOON)
+
+
+def _bring_up(
+    platform: Platform, key: Key, document: Document, replicas: Replicas, coming: Mapping[str, Any]
+) -> Outcome:
+    try:
+        if not _prepare(platform, key, coming):
+            return Again(_SOON)
+        route = _route(replicas, coming, serving=False)
+        if route is None:
+            return Again(_SOON)
+        refusals = _tell(platform, key, document, route)
+    except Broken as broken:
+        return _give_up(platform, key, str(broken))
+    if refusals:
+        # A replica may have died since it was ready: look again. A model that a worker cannot serve is no use at all.
+        if any("address" in one for variant in route for one in variant["instances"]):
+            return Again(_SOON)
+        return _give_up(platform, key, f"A gateway worker cannot serve the model: {refusals}")
+    ENDPOINTS.update(platform, key, lambda found: states.deployed(found, platform.clock.now()))
+    return Again(0.0)
+
+
+def _give_up(platform: Platform, key: Key, reason: str) -> Outcome:
+    fail(platform, key, reason)
+    return Again(0.0)
+
+
+def _prepare(platform: Platform, key: Key, plan: Mapping[str, Any]) -> bool:
+    """Whether every variant of the plan is prepared; what was found out is kept in the document, and in `plan`."""
+    for variant in plan["variants"]:
+        known = variant.get("prepared", {})
+        if "kind" in known:
+            continue
+        prepared = prepare(platform, variant, known)
+        if prepared != known:
+            variant["prepared"] = prepared
+            _keep_preparation(platform, key, variant["generation"], prepared)
+    return all("kind" in variant.get("prepared", {}) for variant in plan["variants"])
+
+
+def _keep_preparation(platform: Platform, key: Key, generation: int, prepared: Mapping[str, Any]) -> None:
+    def edit(document: Document) -> None:
+        for variant in document.get("_next", {}).get("variants", ()):
+            if variant["generation"] == generation:
+                variant["prepared"] = dict(prepared)
+
+    ENDPOINTS.update(platform, key, edit)
+
+
+def _route(replicas: Replicas, plan: Mapping[str, Any], *, serving: bool) -> list[dict[str, Any]] | None:
+    """The plan's variants as the workers are told them. None while instances are missing; of what is `serving` the ready ones
+    are told, as long as there is one. Raises Broken."""
+    variants, complete, some = [], True, False
+    for variant in plan["variants"]:
+        instances: list[dict[str, Any]] = []
+        if variant["prepared"]["kind"] == "compiled":
+            given = variant["container"].get("Environment", {})
+            environment = {name: given[name] for name in _ENVIRONMENT if name in given}
+            instances.append({"compiled": variant["prepared"]["folder"], "environment": environment})
+        for slot in states.slots(variant):
+            ready = replicas.step(slot, variant, serving=serving)
+            complete = complete and ready is not None
+            instances += [] if ready is None else [{"address": ready.address}]
+        some = some or bool(instances)
+        variants.append(
+            {
+                "name": variant["VariantName"],
+                "weight": variant["weight"],
+                "routing": variant["routing"],
+                "instances": instances,
+            }
+        )
+    return variants if complete or (serving and some) else None
+
+
+def _tell(platform: Platform, key: Key, document: Document, variants: list[dict[str, Any]]) -> str:
+    """Make every worker serve this. What they say against it; empty once all of them do."""
+    place = route_key(key)
+    with platform.store.read() as reader:
+        stored = reader.get(place)
+    before = None if stored is None else stored.document
+    if before is not None and before["variants"] == variants and before["told"]:
+        return ""
+    generation = 1 if before is None else before["generation"] + 1
+    route = {"EndpointName": document["EndpointName"], "generation": generation, "variants": variants}
+    _write_route(platform, place, {**route, "told": False})
+    refusals = platform.signals.publish("routes", subject_of(key), timeout=_PUBLISH_SECONDS)
+    if refusals:
+        if before is not None:
+            _write_route(platform, place, {**before, "generation": generation + 1, "told": False})
+        return "; ".join(f"{refusal.process}: {refusal.reason}" for refusal in refusals)
+    _write_route(platform, place, {**route, "told": True})
+    return ""
+
+
+def _write_route(platform: Platform, place: Key, document: Mapping[str, Any]) -> None:
+    with platform.store.write() as transaction:
+        transaction.put(place, document, at=platform.clock.now())
+
+
+def _delete(platform: Platform, key: Key, replicas: Replicas) -> Outcome:
+    """Nobody is sent here any more, then the replicas end, then the endpoint is gone."""
+    if not _withdraw(platform, key) or not replicas.release(set()):
+        return Again(_SOON)
+    with platform.store.write() as transaction:
+        ENDPOINTS.remove(transaction, key, at=platform.clock.now())
+    return Done()
+
+
+def _withdraw(platform: Platform, key: Key) -> bool:
+    place = route_key(key)
+    with platform.store.write() as transaction:
+        transaction.delete(place)
+    return not platform.signals.publish("routes", subject_of(key), timeout=_PUBLISH_SECONDS)
+
+
+def _tidy(platform: Platform, key: Key, replicas: Replicas) -> Outcome:
+    """A failed creation leaves nothing behind but its reason."""
+    if not _withdraw(platform, key) or not replicas.release(set()):
+        return Again(_SOON)
+    ENDPOINTS.update(platform, key, lambda document: None, active=False)
+    return Done()
+
+
+def _keep(platform: Platform, key: Key, before: Document, replicas: Replicas) -> None:
+    """Write down what became of the replicas, where something did."""
+    if replicas.slots == before.get("_replicas", {}):
+        return
+
+    def edit(document: Document) -> None:
+        document["_replicas"] = replicas.slots
+
+    with platform.store.write() as transaction:
+        if transaction.get(key) is not None:
+            ENDPOINTS.change(transaction, key, edit, at=platform.clock.now())

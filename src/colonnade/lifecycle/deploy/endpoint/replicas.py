@@ -1,0 +1,209 @@
+"""The processes behind a plan: started, looked after, replaced, and let go.
+
+`Replicas` is one look at one endpoint: made from its document, stepped, and written back where something changed. Process
+supervision goes by real time, whatever the platform's clock says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from colonnade.executors import Environment, Executor, Input, Limits, Observation, Phase, Work
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.ports import LogEvent, LogStreams
+from colonnade.kernel.store import Key
+from colonnade.lifecycle.deploy.endpoint.preparation import Broken
+from colonnade.serving import probe
+from colonnade.serving.artifacts import Artifacts
+
+_MOST_EXITS = 3
+"""Ends before a replica was ready, after which it is held to be broken."""
+_GRACE = 30.0
+_HUNG = 75.0
+"""Seconds without an answer to a ping: longer than the longest invocation."""
+_PROBE_EVERY = 10.0
+_SLOWEST_RESTART = 30.0
+
+_last_answer: dict[str, float] = {}
+"""When a ready replica last answered this process (monotonic), by its work's id. Lost with the process, and no harm done."""
+_last_probe: dict[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    address: str
+
+
+class Replicas:
+    def __init__(self, platform: Platform, key: Key, document: Mapping[str, Any]) -> None:
+        self._platform = platform
+        self._executor = platform.the(Executor)
+        self._key = key
+        self._name = document["EndpointName"]
+        self._id = document["_id"]
+        self.slots: dict[str, dict[str, Any]] = {
+            name: dict(slot) for name, slot in document.get("_replicas", {}).items()
+        }
+
+    def step(self, slot: str, variant: Mapping[str, Any], *, serving: bool) -> Ready | None:
+        """Bring one replica a step further; its address once it is ready. Raises Broken when it will not become so, unless it
+        belongs to what is `serving`: that is tried for ever."""
+        state = self.slots.setdefault(
+            slot, {"attempt": 0, "exits": 0, "ready": False, "variant": variant["VariantName"]}
+        )
+        work = self._work_id(slot, state["attempt"])
+        seen = self._executor.observe(work)
+        if seen.phase is Phase.ABSENT:
+            self._executor.start(self._work(work, variant))
+            return None
+        self._pump(work, state)
+        if seen.phase is Phase.ENDED:
+            self._ended(work, state, seen, variant, serving=serving)
+            return None
+        if seen.phase is not Phase.RUNNING:
+            return None
+        if state["ready"]:
+            return self._still_ready(work, seen)
+        return self._becoming_ready(work, state, seen, variant, serving=serving)
+
+    def _becoming_ready(
+        self,
+        work: str,
+        state: dict[str, Any],
+        seen: Observation,
+        variant: Mapping[str, Any],
+        *,
+        serving: bool,
+    ) -> Ready | None:
+        if seen.address and probe.answers(seen.address):
+            state.update(ready=True, exits=0)
+            return Ready(seen.address)
+        if seen.started is not None and time.time() - seen.started > variant["startup_seconds"]:
+            if not serving:
+                raise self._unhealthy(variant)
+            self._executor.stop(work)
+        return None
+
+    def _still_ready(self, work: str, seen: Observation) -> Ready:
+        """A replica at work on something long does not answer either, so it is given the time of the longest call."""
+        now = time.monotonic()
+        if now - _last_probe.get(work, 0.0) >= _PROBE_EVERY:
+            _last_probe[work] = now
+            if probe.answers(seen.address, 0.5):
+                _last_answer[work] = now
+            elif now - _last_answer.setdefault(work, now) > _HUNG:
+                self._executor.stop(work)
+        return Ready(seen.address)
+
+    def _ended(
+        self,
+        work: str,
+        state: dict[str, Any],
+        seen: Observation,
+        variant: Mapping[str, Any],
+        *,
+        serving: bool,
+    ) -> None:
+        if not state["ready"]:
+            exits = state["exits"] + 1
+            if not serving and (exits >= _MOST_EXITS or not seen.staged):
+                self._say(work, state, seen.failure)
+                raise self._unhealthy(variant)
+            wait = 0.0 if exits < _MOST_EXITS else min(0.5 * 2 ** (exits - _MOST_EXITS), _SLOWEST_RESTART)
+            if seen.ended is not None and time.time() - seen.ended < wait:
+                return
+            state["exits"] = exits
+        self._forget(work)
+        state.update(ready=False, attempt=state["attempt"] + 1)
+
+    def _unhealthy(self, variant: Mapping[str, Any]) -> Broken:
+        return Broken(
+            f"The primary container for production variant {variant['VariantName']} did not pass the ping health check. "
+            "Please check CloudWatch logs for this endpoint."
+        )
+
+    # Letting go
+
+    def release(self, wanted: set[str]) -> bool:
+        """Stop the replicas of all other slots, and forget them when they have ended. True when none is left."""
+        for slot in [slot for slot in self.slots if slot not in wanted]:
+            work, state = self._work_id(slot, self.slots[slot]["attempt"]), self.slots[slot]
+            phase = self._executor.observe(work).phase
+            self._pump(work, state)
+            if phase in (Phase.ENDED, Phase.ABSENT):
+                self._forget(work)
+                del self.slots[slot]
+            elif phase is not Phase.STOPPING:
+                self._executor.stop(work)
+        return not set(self.slots) - wanted
+
+    def _forget(self, work: str) -> None:
+        self._executor.forget(work)
+        _last_answer.pop(work, None)
+        _last_probe.pop(work, None)
+
+    # Logs
+
+    def _pump(self, work: str, state: Mapping[str, Any]) -> None:
+        """What the process printed, into the endpoint's log group."""
+        logs, place = self._platform.the(LogStreams), self._stream(work, state)
+        while True:
+            lines = self._executor.logs(work, logs.position(*place))
+            if not lines.events:
+                return
+            logs.append(*place, lines.events, position=lines.position)
+
+    def _say(self, work: str, state: Mapping[str, Any], text: str) -> None:
+        """A line of the platform's own, where the process had no chance to say why."""
+        if text:
+            event = LogEvent(self._platform.clock.now(), text)
+            self._platform.the(LogStreams).append(*self._stream(work, state), [event])
+
+    def _stream(self, work: str, state: Mapping[str, Any]) -> tuple[str, str, str, str]:
+        instance = f"i-{hashlib.sha256(work.encode()).hexdigest()[:17]}"
+        return (
+            self._key.account,
+            self._key.region,
+            f"/aws/sagemaker/Endpoints/{self._name}",
+            f"{state['variant']}/{instance}",
+        )
+
+    # The work
+
+    def _work_id(self, slot: str, attempt: int) -> str:
+        return f"endpoint-{self._id}-{slot}-{attempt}"
+
+    def _work(self, work: str, variant: Mapping[str, Any]) -> Work:
+        prepared = variant["prepared"]
+        artifacts = self._platform.the(Artifacts)
+        archives = []
+        if prepared["model"]:
+            archives.append(Input("model", artifacts.content(prepared["model"])))
+        if prepared["code"]:
+            archives.append(Input("model/code", artifacts.content(prepared["code"])))
+        return Work(
+            id=work,
+            command=["python", "-m", "colonnade.serving.replica"],
+            environment=Environment(prepared["runtime"], prepared.get("requirements", "")),
+            variables=_variables(variant, self._key.region),
+            folders=["model"],
+            archives=archives,
+            limits=Limits(stop_grace_seconds=_GRACE),
+            serves=True,
+        )
+
+
+def _variables(variant: Mapping[str, Any], region: str) -> dict[str, str]:
+    prepared = variant["prepared"]
+    return {
+        "PYTHONUNBUFFERED": "1",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "SAGEMAKER_REGION": region,
+        **variant["container"].get("Environment", {}),
+        "COLONNADE_HANDLERS": "native" if prepared["kind"] == "native" else prepared["runtime"],
+    }

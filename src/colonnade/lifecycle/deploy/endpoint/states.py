@@ -1,0 +1,106 @@
+"""What an endpoint's document says, and how it passes from one status to the next. Pure functions on documents.
+
+Beside the wire's members a document holds
+
+- `_live`: the plan that is served; absent until the first one is.
+- `_next`: the plan that is being brought up; absent when there is nothing to change.
+- `_replicas`: by slot (`<generation>-<number>`) the processes that stand behind plans: which attempt, whether it is ready.
+- `_id`: tells this endpoint's processes from those of an endpoint of the same name that was deleted.
+
+A plan is {"config", "began", "variants": [...]}. A variant of a plan carries all that serving it takes (the model's container and
+role included), because the model may be deleted meanwhile, and a `generation`: variants of equal generation share their replicas,
+so new weights restart nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from colonnade.kernel.errors import ServiceError, validation
+from colonnade.kernel.resources import Refusal, Resource
+from colonnade.kernel.store import Document
+
+ENDPOINTS = Resource(
+    "sagemaker",
+    "Endpoint",
+    arn_kind="endpoint",
+    missing=Refusal("ValidationException", 'Could not find endpoint "{arn}".'),
+    duplicate=Refusal("ValidationException", 'Cannot create already existing endpoint "{arn}".'),
+    status_member="EndpointStatus",
+)
+
+Plan = Mapping[str, Any]
+CREATING, IN_SERVICE, UPDATING, DELETING, FAILED = "Creating", "InService", "Updating", "Deleting", "Failed"
+_LONGEST_REASON = 1024
+
+
+def refuse_unless_changeable(document: Document) -> None:
+    """An endpoint is changed only in service."""
+    status, arn = document["EndpointStatus"], document["EndpointArn"]
+    if status in (CREATING, UPDATING, DELETING):
+        raise _in_progress(arn)
+    if status != IN_SERVICE:
+        raise validation(f'Cannot update endpoint "{arn}" in status {status}: delete it and create it anew.')
+
+
+def refuse_unless_deletable(document: Document) -> None:
+    if document["EndpointStatus"] in (CREATING, UPDATING, DELETING):
+        raise _in_progress(document["EndpointArn"])
+
+
+def _in_progress(arn: str) -> ServiceError:
+    return validation(f'Cannot update in-progress endpoint "{arn}".')
+
+
+def next_generation(document: Document) -> int:
+    """A number that no variant of this endpoint has had."""
+    document["_generations"] = int(document.get("_generations", 0)) + 1
+    return int(document["_generations"])
+
+
+def begin(document: Document, plan: Plan, at: float) -> None:
+    """From InService to Updating."""
+    document["_next"] = plan
+    document.pop("FailureReason", None)
+    _pass(document, UPDATING, at)
+
+
+def deployed(document: Document, at: float) -> None:
+    """The plan that was brought up is the one that is served."""
+    document["_live"] = document.pop("_next")
+    document["EndpointConfigName"] = document["_live"]["config"]
+    _pass(document, IN_SERVICE, at)
+
+
+def failed(document: Document, reason: str, at: float) -> None:
+    """A failed creation stays so; a failed change leaves what was served before."""
+    document["FailureReason"] = reason[:_LONGEST_REASON]
+    if "_live" in document:
+        document.pop("_next", None)
+        _pass(document, IN_SERVICE, at)
+    else:
+        _pass(document, FAILED, at)
+
+
+def deleting(document: Document, at: float) -> None:
+    _pass(document, DELETING, at)
+
+
+def _pass(document: Document, status: str, at: float) -> None:
+    document["EndpointStatus"] = status
+    document["LastModifiedTime"] = at
+
+
+def plans(document: Mapping[str, Any]) -> Sequence[Plan]:
+    """Those that must have their instances now."""
+    if document["EndpointStatus"] in (DELETING, FAILED):
+        return []
+    return [document[member] for member in ("_live", "_next") if member in document]
+
+
+def slots(variant: Mapping[str, Any]) -> list[str]:
+    """Names of the replicas that a plan's variant needs; none for a compiled one."""
+    if variant.get("prepared", {}).get("kind") == "compiled":
+        return []
+    return [f"{variant['generation']}-{number}" for number in range(variant["count"])]

@@ -1,0 +1,97 @@
+"""How an endpoint's plans look from outside: the structures of DescribeEndpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from colonnade.kernel.store import Stored
+from colonnade.lifecycle.deploy.endpoint import states
+
+
+def described(stored: Stored) -> dict[str, Any]:
+    """ProductionVariants show what is served, PendingDeploymentSummary what comes in its place."""
+    document = stored.document
+    live, coming = document.get("_live"), document.get("_next")
+    found: dict[str, Any] = {}
+    if live is not None:
+        desired = coming if coming is not None and _same_instances(live, coming) else live
+        found["ProductionVariants"] = _variants(document, live, desired)
+    elif coming is not None:
+        found["ProductionVariants"] = _variants(document, coming, coming)
+    if live is not None and coming is not None and not _same_instances(live, coming):
+        found["PendingDeploymentSummary"] = {
+            "EndpointConfigName": coming["config"],
+            "ProductionVariants": _pending(document, coming),
+            "StartTime": coming["began"],
+        }
+    return found
+
+
+def _same_instances(one: states.Plan, other: states.Plan) -> bool:
+    """Whether the plans differ by weights and counts only."""
+    generations = [[variant["generation"] for variant in plan["variants"]] for plan in (one, other)]
+    return generations[0] == generations[1]
+
+
+def _variants(document: Mapping[str, Any], now: states.Plan, desired: states.Plan) -> list[dict[str, Any]]:
+    pairs = zip(now["variants"], desired["variants"], strict=True)
+    return [_variant(document, current, wanted) for current, wanted in pairs]
+
+
+def _pending(document: Mapping[str, Any], plan: states.Plan) -> list[dict[str, Any]]:
+    rows = zip(_variants(document, plan, plan), plan["variants"], strict=True)
+    return [{**row, "InstanceType": variant["instance_type"]} for row, variant in rows]
+
+
+def _variant(
+    document: Mapping[str, Any], current: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, Any]:
+    image = current["container"]["Image"]
+    row: dict[str, Any] = {
+        "VariantName": current["VariantName"],
+        "DeployedImages": [
+            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": current["began"]}
+        ],
+        "CurrentWeight": current["weight"],
+        "DesiredWeight": wanted["weight"],
+        "CurrentInstanceCount": _standing(document, current),
+        "DesiredInstanceCount": wanted["count"],
+    }
+    if current["routing"]:
+        row["RoutingConfig"] = {"RoutingStrategy": current["routing"]}
+    if (status := _status(document, current, wanted)) is not None:
+        row["VariantStatus"] = [status]
+    return row
+
+
+def _standing(document: Mapping[str, Any], variant: Mapping[str, Any]) -> int:
+    """Instances that serve. A compiled variant's are slots of every worker, there as soon as the plan is served."""
+    kind = variant.get("prepared", {}).get("kind")
+    if kind is None:
+        return 0
+    if kind == "compiled":
+        live = any(variant["generation"] == each["generation"] for each in _live_variants(document))
+        return int(variant["count"]) if live else 0
+    replicas = document.get("_replicas", {})
+    return sum(bool(replicas.get(slot, {}).get("ready")) for slot in states.slots(variant))
+
+
+def _live_variants(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(document.get("_live", {}).get("variants", ()))
+
+
+def _status(
+    document: Mapping[str, Any], current: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """None once nothing is going on with the variant."""
+    overall = document["EndpointStatus"]
+    if overall == states.DELETING:
+        return {"Status": "Deleting", "StartTime": document["LastModifiedTime"]}
+    if overall == states.FAILED or current["generation"] not in [
+        each["generation"] for each in _live_variants(document)
+    ]:
+        return None if overall == states.FAILED else {"Status": "Creating", "StartTime": current["began"]}
+    if current is not wanted and (current["weight"], current["count"]) != (wanted["weight"], wanted["count"]):
+        return {"Status": "Updating", "StartTime": document["LastModifiedTime"]}
+    return None

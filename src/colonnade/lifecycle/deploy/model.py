@@ -1,0 +1,100 @@
+"""Models: a container image, where its model data lies, and as whom they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from colonnade import runtimes
+from colonnade.kernel.errors import ServiceError, validation
+from colonnade.kernel.operations import Call, Result, operation
+from colonnade.kernel.ports import Principals, Storage
+from colonnade.kernel.resources import Refusal, Resource
+from colonnade.lifecycle.deploy.refusals import not_yet, refuse
+from colonnade.serving.artifacts import s3_place
+
+MODELS = Resource(
+    "sagemaker",
+    "Model",
+    arn_kind="model",
+    missing=Refusal("ValidationException", 'Could not find model "{arn}".'),
+    duplicate=Refusal("ValidationException", 'Cannot create already existing model "{arn}".'),
+)
+MODELS.serve("Describe", "List", "Delete")
+
+_NOT_YET = {"VpcConfig": "Leave it out.", "EnableNetworkIsolation": "Leave it out."}
+_NOT_YET_IN_CONTAINER = {
+    "ImageConfig": "Images are matched by repository name and never pulled: leave it out.",
+    "AdditionalModelDataSources": "Put the files into one model.tar.gz.",
+    "ModelPackageName": "Give Image and ModelDataUrl.",
+    "InferenceSpecificationName": "Give Image and ModelDataUrl.",
+    "MultiModelConfig": "Give each model an endpoint or a variant of its own.",
+    "ContainerMetricsConfig": "Leave it out.",
+}
+
+
+@operation("sagemaker", "CreateModel")
+def create_model(call: Call) -> Result:
+    refuse(call.parameters, _NOT_YET)
+    container = container_of(call.parameters)
+    refuse(container, _NOT_YET_IN_CONTAINER)
+    if container.get("Mode", "SingleModel") != "SingleModel":
+        raise not_yet("Mode MultiModel", "Give each model an endpoint or a variant of its own.")
+    if not container.get("Image"):
+        raise validation("PrimaryContainer must name an Image.")
+    runtimes.find(container["Image"])
+    for url in (model_data_url(container), submitted_code(container)):
+        if url:
+            _check_readable(call, url)
+    return MODELS.create(call)
+
+
+def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one container of a model's document."""
+    containers = model.get("Containers") or []
+    if model.get("PrimaryContainer") and containers:
+        raise validation("Give PrimaryContainer or Containers, not both.")
+    if len(containers) > 1:
+        raise not_yet(
+            "Containers (inference pipelines)", "Give one PrimaryContainer that does all of the work."
+        )
+    container: Mapping[str, Any] | None = model.get("PrimaryContainer") or next(iter(containers), None)
+    if container is None:
+        raise validation("A model needs a PrimaryContainer.")
+    return container
+
+
+def model_data_url(container: Mapping[str, Any]) -> str:
+    """Where the model.tar.gz lies; empty for a container without model data."""
+    source = container.get("ModelDataSource", {}).get("S3DataSource")
+    if source is None:
+        return str(container.get("ModelDataUrl", ""))
+    if container.get("ModelDataUrl"):
+        raise validation("Give ModelDataUrl or ModelDataSource, not both.")
+    if source.get("S3DataType") != "S3Object" or source.get("CompressionType") != "Gzip":
+        raise not_yet(
+            "ModelDataSource of uncompressed files",
+            "Give S3DataType S3Object and CompressionType Gzip, or ModelDataUrl.",
+        )
+    return str(source["S3Uri"])
+
+
+def submitted_code(container: Mapping[str, Any]) -> str:
+    """The S3 archive of the user's script, where it is not inside the model's."""
+    submitted = str(container.get("Environment", {}).get("SAGEMAKER_SUBMIT_DIRECTORY", ""))
+    return submitted if submitted.startswith("s3://") else ""
+
+
+def _check_readable(call: Call, url: str) -> None:
+    role_arn = call.parameters.get("ExecutionRoleArn")
+    if not role_arn:
+        raise validation(f"ExecutionRoleArn must be given: {url} is read as that role.")
+    role = call.platform.the(Principals).assume_for_service(role_arn, "sagemaker.amazonaws.com", "SageMaker")
+    bucket, key = s3_place(url)
+    try:
+        call.platform.the(Storage).read(role, bucket, key)
+    except ServiceError as error:
+        raise validation(
+            f"Could not find model data at {url}. Please ensure that the object exists and that the role {role_arn} "
+            f"has access permissions that allow s3:GetObject on it ({error.code})."
+        ) from error

@@ -1,0 +1,274 @@
+"""A whole small platform: memory store, driver, a real executor, and one gateway worker's router on a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pytest
+
+from colonnade.executors import Executor
+from colonnade.executors.process import ProcessExecutor
+from colonnade.kernel import operations
+from colonnade.kernel.clock import SystemClock
+from colonnade.kernel.errors import ServiceError
+from colonnade.kernel.ids import SeededIds
+from colonnade.kernel.operations import Call, Result
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.ports import LogEvent, LogStreams, ObjectContent, ObjectInfo, Principal, Principals, Storage
+from colonnade.kernel.reconcile.driver import Driver
+from colonnade.kernel.signals import LocalSignals
+from colonnade.kernel.store.memory import MemoryStore
+from colonnade.lifecycle.deploy import endpoint_config, model  # noqa: F401 - registers operations
+from colonnade.lifecycle.deploy.endpoint import invoke, reconciler  # noqa: F401 - registers operations
+from colonnade.lifecycle.deploy.endpoint import operations as endpoint_operations  # noqa: F401
+from colonnade.serving.artifacts import Artifacts
+from colonnade.serving.router import Router
+from colonnade.serving.snapshot import Snapshot
+from colonnade.testing.executor import BytesContent
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/hosting"
+ROOT = Principal(f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, ACCOUNT, "root")
+XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+SCIKIT_LEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+
+
+class Objects:
+    """S3 in a dictionary; what the role must not read is named in `denied`."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+        self.denied: set[str] = set()
+
+    def read(self, principal: Principal, bucket: str, key: str) -> ObjectContent:
+        url = f"s3://{bucket}/{key}"
+        if url in self.denied:
+            raise ServiceError("AccessDenied", "Access Denied", status=403)
+        if url not in self.held:
+            raise ServiceError("NoSuchKey", "The specified key does not exist.", status=404)
+        return BytesContent(self.held[url], key)
+
+    def list(self, principal: Principal, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        raise NotImplementedError
+
+    def write(
+        self, principal: Principal, bucket: str, key: str, source: BinaryIO, *, content_type: str = ""
+    ) -> ObjectInfo:
+        raise NotImplementedError
+
+    def delete(self, principal: Principal, bucket: str, key: str) -> None:
+        raise NotImplementedError
+
+
+class Roles:
+    def credential(self, access_key_id: str) -> None:
+        return None
+
+    def allows(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> bool:
+        return True
+
+    def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
+        if role_arn != ROLE:
+            raise ServiceError("ValidationException", f"Could not assume role {role_arn}.")
+        return Principal(f"{role_arn}/{session}", ACCOUNT, "role", "role")
+
+
+class Logs:
+    def __init__(self) -> None:
+        self.streams: dict[tuple[str, str], list[LogEvent]] = {}
+        self.positions: dict[tuple[str, str], int] = {}
+
+    def append(
+        self,
+        account: str,
+        region: str,
+        group: str,
+        stream: str,
+        events: Sequence[LogEvent],
+        *,
+        position: int | None = None,
+    ) -> None:
+        if position is not None:
+            if position <= self.positions.get((group, stream), 0):
+                return
+            self.positions[group, stream] = position
+        self.streams.setdefault((group, stream), []).extend(events)
+
+    def position(self, account: str, region: str, group: str, stream: str) -> int:
+        return self.positions.get((group, stream), 0)
+
+    def text(self, group: str) -> str:
+        return "\n".join(
+            event.message for (held, _), events in self.streams.items() if held == group for event in events
+        )
+
+
+class Bench:
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.folder = folder
+        self.objects, self.logs = Objects(), Logs()
+        self.executor = ProcessExecutor(folder / "work", isolation="auto", lifeline=folder / "alive")
+        self.platform = self.platform_on(MemoryStore(), LocalSignals())
+        self.router = self.platform.the(Router)
+        self.driver = Driver(self.platform, threads=4)
+
+    def platform_on(self, store: MemoryStore, signals: LocalSignals) -> Platform:
+        platform = Platform(store=store, clock=SystemClock(), ids=SeededIds(), signals=signals)
+        platform.provide(Storage, self.objects)
+        platform.provide(Principals, Roles())
+        platform.provide(LogStreams, self.logs)
+        platform.provide(Executor, self.executor)
+        platform.provide(Artifacts, Artifacts(self.folder / "models"))
+        platform.provide(Router, Router(seed=1))
+        self.on_loop(Snapshot(platform, platform.the(Router)).start())
+        return platform
+
+    def on_loop(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(90)
+
+    # Calls
+
+    def call(self, service: str, operation: str, **parameters: Any) -> Call:
+        return Call(
+            service=service,
+            operation=operation,
+            parameters=parameters,
+            principal=ROOT,
+            platform=self.platform,
+            account=ACCOUNT,
+            region=REGION,
+            request_id="r",
+            now=time.time(),
+        )
+
+    def do(self, operation: str, **parameters: Any) -> Result:
+        call = self.call("sagemaker", operation, **parameters)
+        return operations.find("sagemaker", operation).handler(call) or {}
+
+    async def ask(self, name: str, body: bytes, **more: Any) -> Mapping[str, Any]:
+        call = self.call(
+            "sagemaker-runtime", "InvokeEndpoint", EndpointName=name, Body=body, **{"ContentType": "text/csv", **more}
+        )
+        handler: Any = operations.find("sagemaker-runtime", "InvokeEndpoint").handler
+        answered: Mapping[str, Any] = await handler(call)
+        return answered
+
+    def invoke(self, name: str, body: bytes, **more: Any) -> Mapping[str, Any]:
+        answered: Mapping[str, Any] = self.on_loop(self.ask(name, body, **more))
+        return answered
+
+    # Arrangements
+
+    def upload(self, key: str, files: Mapping[str, bytes | str]) -> str:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+            for name, content in files.items():
+                data = content.encode() if isinstance(content, str) else content
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+        url = f"s3://models/{key}"
+        self.objects.held[url] = stream.getvalue()
+        return url
+
+    def model(self, name: str, url: str, image: str = XGBOOST, **environment: str) -> None:
+        container = {"Image": image, "ModelDataUrl": url, "Environment": environment}
+        self.do("CreateModel", ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+
+    def script_model(self, name: str, code: str, **files: str) -> None:
+        held = {"code/inference.py": code, **files}
+        self.model(name, self.upload(f"{name}.tar.gz", held), SCIKIT_LEARN)
+
+    def config(self, name: str, *variants: Mapping[str, Any]) -> None:
+        complete = [
+            {"InitialInstanceCount": 1, "InstanceType": "ml.m5.large", "VariantName": "AllTraffic", **variant}
+            for variant in variants
+        ]
+        self.do("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=complete)
+
+    def endpoint(self, name: str, config: str) -> None:
+        self.do("CreateEndpoint", EndpointName=name, EndpointConfigName=config)
+
+    def describe(self, name: str) -> Result:
+        return self.do("DescribeEndpoint", EndpointName=name)
+
+    def settled(self, name: str, status: str = "InService") -> Result:
+        until(lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"), f"{name} settles")
+        described = self.describe(name)
+        assert described["EndpointStatus"] == status, described
+        return described
+
+    def gone(self, name: str) -> None:
+        def missing() -> bool:
+            try:
+                self.describe(name)
+            except ServiceError:
+                return True
+            return False
+
+        until(missing, f"{name} is gone")
+
+    def replicas(self) -> list[str]:
+        return [work for work in self.executor.known() if work.startswith("endpoint-")]
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    made = Bench(tmp_path, loop)
+    made.driver.start()
+    yield made
+    made.driver.stop()
+    for work in list(made.executor.known()):
+        made.executor.forget(work)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def xgboost_model() -> bytes:
+    """A regression on three features, saved as the container saves it."""
+    import xgboost
+
+    features = np.random.default_rng(7).random((300, 3), dtype=np.float32)
+    labels = features @ np.array([1.0, 2.0, -1.0], dtype=np.float32)
+    booster = xgboost.train({"max_depth": 3, "nthread": 1}, xgboost.DMatrix(features, labels), 8)
+    return bytes(booster.save_raw("json"))
+
+
+def predicted(model: bytes, row: Sequence[float]) -> float:
+    """What xgboost itself says."""
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(model))
+    return float(booster.predict(xgboost.DMatrix(np.array([row], dtype=np.float32)))[0])
+
+
+def described_variants(described: Result) -> dict[str, Any]:
+    return {variant["VariantName"]: variant for variant in described["ProductionVariants"]}
+
+
+def as_json(answer: Mapping[str, Any]) -> Any:
+    return json.loads(answer["Body"])

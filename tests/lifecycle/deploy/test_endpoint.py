@@ -1,0 +1,320 @@
+"""Endpoints from creation to deletion, with real models and real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colonnade.kernel.errors import ServiceError
+
+from .conftest import ACCOUNT, REGION, Bench, as_json, described_variants, predicted, until
+
+WHO = """
+import os
+
+def model_fn(model_dir):
+    return "WORD"
+
+def input_fn(body, content_type):
+    return body
+
+def predict_fn(data, model):
+    if data == "crash":
+        os._exit(9)
+    if data == "fault":
+        raise ValueError("no such row")
+    return {"pid": os.getpid(), "model": model}
+"""
+
+
+def who(word: str = "one") -> str:
+    return WHO.replace("WORD", word)
+
+
+def test_a_trained_xgboost_model_is_compiled_and_answers_as_xgboost_does(
+    bench: Bench, xgboost_model: bytes
+) -> None:
+    bench.model("census", bench.upload("census.tar.gz", {"xgboost-model": xgboost_model}))
+    bench.config("census", {"ModelName": "census", "InitialInstanceCount": 2})
+    bench.endpoint("Census", "census")
+
+    described = bench.settled("census")
+    answer = bench.invoke("Census", b"0.1,0.9,0.4")
+
+    assert float(answer["Body"]) == pytest.approx(predicted(xgboost_model, [0.1, 0.9, 0.4]), abs=1e-5)
+    assert (answer["ContentType"], answer["InvokedProductionVariant"]) == ("text/csv", "AllTraffic")
+    assert described["EndpointArn"] == f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/census"
+    (variant,) = described["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == variant["DesiredInstanceCount"] == 2
+    assert variant["DeployedImages"][0]["SpecifiedImage"].endswith("sagemaker-xgboost:1.7-1")
+    assert "PendingDeploymentSummary" not in described
+    assert bench.replicas() == []
+
+
+def test_a_second_endpoint_of_the_same_model_compiles_nothing(bench: Bench, xgboost_model: bytes) -> None:
+    bench.model("census", bench.upload("census.tar.gz", {"xgboost-model": xgboost_model}))
+    bench.config("census", {"ModelName": "census"})
+    bench.endpoint("first", "census")
+    bench.settled("first")
+    started: list[str] = []
+    start = bench.executor.start
+    bench.executor.start = lambda work: (started.append(work.id), start(work))[1]  # type: ignore[method-assign]
+
+    bench.endpoint("second", "census")
+    bench.settled("second")
+
+    assert started == []
+
+
+def test_a_script_answers_from_a_process_of_its_own_and_its_prints_go_to_the_log(bench: Bench) -> None:
+    bench.script_model("who", 'print("loading")\n' + who())
+    bench.config("who", {"ModelName": "who"})
+    bench.endpoint("Who", "who")
+    bench.settled("who")
+
+    answer = bench.invoke("who", b"hello")
+
+    assert as_json(answer)["model"] == "one"
+    assert as_json(answer)["pid"] != os.getpid()
+    until(lambda: "loading" in bench.logs.text("/aws/sagemaker/Endpoints/Who"), "the print is in the log")
+    assert all(stream.startswith("AllTraffic/i-") for _, stream in bench.logs.streams)
+
+
+def test_an_error_in_user_code_is_a_model_error_with_the_status_and_the_text(bench: Bench) -> None:
+    bench.script_model("who", who())
+    bench.config("who", {"ModelName": "who"})
+    bench.endpoint("who", "who")
+    bench.settled("who")
+
+    with pytest.raises(ServiceError) as refused:
+        bench.invoke("who", b"fault")
+
+    assert (refused.value.code, refused.value.status) == ("ModelError", 424)
+    assert refused.value.message.startswith(
+        'Received server error (500) from primary with message "ValueError: no such row"'
+    )
+    assert refused.value.members["OriginalStatusCode"] == 500
+    assert refused.value.members["OriginalMessage"] == "ValueError: no such row"
+    assert refused.value.members["LogStreamArn"] == (
+        f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/Endpoints/who"
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_replicas_killed_under_load_cost_no_call(bench: Bench, count: int) -> None:
+    bench.script_model("who", who())
+    bench.config("who", {"ModelName": "who", "InitialInstanceCount": count})
+    bench.endpoint("who", "who")
+    bench.settled("who")
+
+    async def load() -> tuple[set[int], int]:
+        seen: set[int] = set()
+        first = as_json(await bench.ask("who", b"x"))["pid"]
+        answered = 0
+
+        async def client() -> None:
+            nonlocal answered
+            # Until the replacement of the one that was killed has answered, and then some.
+            while len(seen) < count + 1 or answered < 400:
+                seen.add(as_json(await bench.ask("who", b"x"))["pid"])
+                answered += 1
+
+        clients = [asyncio.create_task(client()) for _ in range(8)]
+        while answered < 100:
+            await asyncio.sleep(0.01)
+        os.kill(first, signal.SIGKILL)
+        await asyncio.gather(*clients)
+        return seen, answered
+
+    seen, answered = bench.on_loop(load())
+
+    assert len(seen) == count + 1
+    assert answered >= 400
+
+
+def test_a_request_that_kills_its_replica_twice_is_answered_by_a_model_error(bench: Bench) -> None:
+    bench.script_model("who", who())
+    bench.config("who", {"ModelName": "who"})
+    bench.endpoint("who", "who")
+    bench.settled("who")
+
+    with pytest.raises(ServiceError, match="ended while it worked on this request, twice"):
+        bench.invoke("who", b"crash")
+
+    assert as_json(bench.invoke("who", b"x"))["model"] == "one"
+
+
+def test_weights_decide_the_variant_and_a_target_overrides_them(bench: Bench) -> None:
+    for word in ("one", "two"):
+        bench.script_model(word, who(word))
+    bench.config(
+        "both",
+        {"VariantName": "a", "ModelName": "one", "InitialVariantWeight": 1.0},
+        {"VariantName": "b", "ModelName": "two", "InitialVariantWeight": 0.0},
+    )
+    bench.endpoint("both", "both")
+    bench.settled("both")
+
+    assert {bench.invoke("both", b"x")["InvokedProductionVariant"] for _ in range(20)} == {"a"}
+    assert as_json(bench.invoke("both", b"x", TargetVariant="b"))["model"] == "two"
+    with pytest.raises(ServiceError, match="Variant c of endpoint both not found"):
+        bench.invoke("both", b"x", TargetVariant="c")
+
+
+def test_new_weights_and_counts_are_taken_without_restarting_what_runs(bench: Bench) -> None:
+    for word in ("one", "two"):
+        bench.script_model(word, who(word))
+    bench.config("both", {"VariantName": "a", "ModelName": "one"}, {"VariantName": "b", "ModelName": "two"})
+    bench.endpoint("both", "both")
+    bench.settled("both")
+    before = as_json(bench.invoke("both", b"x", TargetVariant="b"))["pid"]
+
+    bench.do(
+        "UpdateEndpointWeightsAndCapacities",
+        EndpointName="both",
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "a", "DesiredWeight": 0.0, "DesiredInstanceCount": 2},
+            {"VariantName": "b", "DesiredWeight": 3.0},
+        ],
+    )
+    described = described_variants(bench.settled("both"))
+
+    assert (described["a"]["CurrentWeight"], described["b"]["CurrentWeight"]) == (0.0, 3.0)
+    assert described["a"]["CurrentInstanceCount"] == 2
+    assert {as_json(bench.invoke("both", b"x"))["pid"] for _ in range(20)} == {before}
+    assert len(bench.replicas()) == 3
+
+
+def test_an_update_switches_to_the_new_model_and_removes_the_old_replicas(bench: Bench) -> None:
+    for word in ("one", "two"):
+        bench.script_model(word, who(word))
+        bench.config(word, {"ModelName": word})
+    bench.endpoint("who", "one")
+    bench.settled("who")
+    (old,) = bench.replicas()
+    words: list[str] = []
+
+    async def watch() -> None:
+        while "two" not in words:
+            words.append(as_json(await bench.ask("who", b"x"))["model"])
+
+    watching = asyncio.run_coroutine_threadsafe(watch(), bench.loop)
+    bench.do("UpdateEndpoint", EndpointName="who", EndpointConfigName="two")
+    with pytest.raises(ServiceError, match='Cannot update in-progress endpoint "arn:.*endpoint/who"'):
+        bench.do("UpdateEndpoint", EndpointName="who", EndpointConfigName="one")
+    described = bench.settled("who")
+    watching.result(60)
+
+    assert described["EndpointConfigName"] == "two"
+    assert sorted(set(words)) == ["one", "two"]
+    until(lambda: old not in bench.replicas(), "the old replica is gone")
+    assert as_json(bench.invoke("who", b"x"))["model"] == "two"
+
+
+def test_an_update_that_does_not_come_up_leaves_the_old_model_serving(bench: Bench) -> None:
+    bench.script_model("good", who())
+    bench.script_model("bad", 'raise RuntimeError("no wheels on this one")')
+    for word in ("good", "bad"):
+        bench.config(word, {"ModelName": word})
+    bench.endpoint("who", "good")
+    bench.settled("who")
+
+    bench.do("UpdateEndpoint", EndpointName="who", EndpointConfigName="bad")
+    described = bench.settled("who")
+
+    assert described["EndpointConfigName"] == "good"
+    assert described["FailureReason"] == (
+        "The primary container for production variant AllTraffic did not pass the ping health check. "
+        "Please check CloudWatch logs for this endpoint."
+    )
+    assert as_json(bench.invoke("who", b"x"))["model"] == "one"
+    assert "no wheels on this one" in bench.logs.text("/aws/sagemaker/Endpoints/who")
+    until(lambda: len(bench.replicas()) == 1, "what was brought up is gone")
+
+
+def test_an_endpoint_whose_model_does_not_load_fails_with_the_reason_and_can_be_deleted(bench: Bench) -> None:
+    bench.model("none", bench.upload("none.tar.gz", {"readme.txt": "no model here"}))
+    bench.config("none", {"ModelName": "none"})
+    bench.endpoint("none", "none")
+
+    described = bench.settled("none", "Failed")
+
+    assert described["FailureReason"].startswith("The model of production variant AllTraffic cannot be loaded:")
+    with pytest.raises(ServiceError, match="Endpoint none of account 123456789012 not found."):
+        bench.invoke("none", b"1")
+    bench.do("DeleteEndpoint", EndpointName="none")
+    bench.gone("none")
+
+
+def test_an_endpoint_is_not_in_service_before_its_model_has_predicted(
+    bench: Bench, xgboost_model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any) -> None:
+        raise RuntimeError("the probe came back different")
+
+    monkeypatch.setattr("colonnade.serving.compiled.predictor.Predictor.check", broken)
+    bench.model("census", bench.upload("census.tar.gz", {"xgboost-model": xgboost_model}))
+    bench.config("census", {"ModelName": "census"})
+    bench.endpoint("census", "census")
+
+    assert "the probe came back different" in bench.settled("census", "Failed")["FailureReason"]
+
+
+def test_a_deleted_endpoint_leaves_no_process_and_no_route(bench: Bench) -> None:
+    bench.script_model("who", who())
+    bench.config("who", {"ModelName": "who"})
+    bench.endpoint("who", "who")
+    bench.settled("who")
+    pid = as_json(bench.invoke("who", b"x"))["pid"]
+
+    bench.do("DeleteEndpoint", EndpointName="who")
+    with pytest.raises(ServiceError, match="Cannot update in-progress endpoint"):
+        bench.do("DeleteEndpoint", EndpointName="who")
+    bench.gone("who")
+
+    assert bench.replicas() == []
+    assert not Path(f"/proc/{pid}").exists()
+    with pytest.raises(ServiceError) as refused:
+        bench.invoke("who", b"x")
+    assert (refused.value.code, refused.value.message) == (
+        "ValidationError",
+        "Endpoint who of account 123456789012 not found.",
+    )
+    with pytest.raises(ServiceError, match='Could not find endpoint "arn:.*:endpoint/who".'):
+        bench.describe("who")
+
+
+def test_an_overwritten_archive_does_not_change_what_an_endpoint_serves(bench: Bench) -> None:
+    bench.script_model("who", who("first"))
+    bench.config("who", {"ModelName": "who"})
+    bench.endpoint("who", "who")
+    bench.settled("who")
+    bench.upload("who.tar.gz", {"code/inference.py": who("second")})
+
+    with pytest.raises(ServiceError, match="twice"):
+        bench.invoke("who", b"crash")
+
+    assert as_json(bench.invoke("who", b"x"))["model"] == "first"
+
+
+def test_a_worker_that_starts_later_serves_what_is_in_service(bench: Bench, xgboost_model: bytes) -> None:
+    bench.model("census", bench.upload("census.tar.gz", {"xgboost-model": xgboost_model}))
+    bench.script_model("who", who())
+    for word in ("census", "who"):
+        bench.config(word, {"ModelName": word})
+        bench.endpoint(word, word)
+    for word in ("census", "who"):
+        bench.settled(word)
+
+    bench.platform = bench.platform_on(bench.platform.store, bench.platform.signals)  # type: ignore[arg-type]
+
+    assert json.loads(bench.invoke("census", b"0.1,0.9,0.4")["Body"]) == pytest.approx(
+        predicted(xgboost_model, [0.1, 0.9, 0.4]), abs=1e-5
+    )
+    assert as_json(bench.invoke("who", b"x"))["model"] == "one"
