@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -40,7 +42,7 @@ def policy(arn: str) -> Document | None:
         return None
     path, _, name = f"/{match[2]}".rpartition("/")
     # AWS's ids are its own; ours only have to be stable and different.
-    policy_id = "ANPA" + re.sub(r"[^A-Z2-7]", "", name.upper())[:17].ljust(17, "A")
+    policy_id = "ANPA" + base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:17]
     return {
         "PolicyName": name,
         "PolicyId": policy_id,

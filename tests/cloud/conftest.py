@@ -1,0 +1,120 @@
+"""IAM, STS and Logs behind a gateway on a real socket, with real boto3 clients, over a store in memory."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import uvicorn
+from botocore.config import Config
+
+import colonnade.cloud.iam
+import colonnade.cloud.logs
+import colonnade.cloud.sts
+from colonnade.cloud.iam.principals import StoredPrincipals
+from colonnade.cloud.logs.streams import FileLogStreams
+from colonnade.gateway import app
+from colonnade.kernel.clock import ManualClock
+from colonnade.kernel.ids import SeededIds
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals
+from colonnade.kernel.signals import LocalSignals
+from colonnade.kernel.store.memory import MemoryStore
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+ROOT_ARN = f"arn:aws:iam::{ACCOUNT}:root"
+ROOT = Credential(
+    "AKIAROOTROOTROOTROOT",
+    "the-secret-of-root",
+    None,
+    None,
+    Principal(ROOT_ARN, ACCOUNT, ACCOUNT, "root", ROOT_ARN),
+)
+
+
+@dataclass
+class Cloud:
+    url: str
+    platform: Platform
+    clock: ManualClock
+    logs: FileLogStreams
+
+    def client(self, service: str, keys: Mapping[str, Any] | None = None) -> Any:
+        """As root, or with an AccessKey or Credentials as IAM and STS answer them."""
+        keys = keys or {"AccessKeyId": ROOT.access_key_id, "SecretAccessKey": ROOT.secret_access_key}
+        return _session().client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys.get("SessionToken"),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
+        )
+
+    def user(self, name: str, *statements: Mapping[str, Any]) -> dict[str, Any]:
+        """A user with one inline policy of these statements; answers its access key."""
+        iam = self.client("iam")
+        iam.create_user(UserName=name)
+        if statements:
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document(*statements))
+        key: dict[str, Any] = iam.create_access_key(UserName=name)["AccessKey"]
+        return key
+
+
+@cache
+def _session() -> Any:
+    """One for all tests: it keeps the service models that it has read."""
+    return boto3.session.Session()
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    _load_operations()
+    clock, signals, store = ManualClock(), LocalSignals(), MemoryStore()
+    platform = Platform(store=store, clock=clock, ids=SeededIds(1), signals=signals)
+    platform.provide(Principals, StoredPrincipals(store, clock, ROOT, signals=signals))
+    logs = FileLogStreams(tmp_path / "logs", clock)
+    platform.provide(LogStreams, logs)
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app.build(platform), loop="uvloop", http="httptools", lifespan="on", log_level="warning"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert thread.is_alive(), "the server ended before it started"
+        assert time.monotonic() < deadline, "the server did not start in 20 s"
+        time.sleep(0.005)
+    try:
+        yield Cloud(f"http://127.0.0.1:{listening.getsockname()[1]}", platform, clock, logs)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listening.close()
+        store.close()
+
+
+def _load_operations() -> None:
+    import pkgutil
+    from importlib import import_module
+
+    for package in (colonnade.cloud.iam, colonnade.cloud.sts, colonnade.cloud.logs):
+        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            import_module(module.name)
