@@ -16,6 +16,7 @@ import pytest
 import xgboost
 
 from colonnade.algorithms import load
+from colonnade.algorithms.xgboost import OBJECTIVES
 from colonnade.formats import csv, libsvm, recordio
 
 
@@ -98,6 +99,49 @@ def test_a_channel_may_be_several_files_and_a_pipe(folder: Any, training_csv: by
     code, log = folder.train()
     assert code == 0, log
     assert "train: 700 rows x 16 features" in log
+
+
+def test_objects_wrapped_in_recordio_are_unwrapped_from_a_pipe(folder: Any, training_csv: bytes) -> None:
+    lines = training_csv.splitlines(keepends=True)
+    folder.channel("train", b"", TrainingInputMode="Pipe", RecordWrapperType="RecordIO")
+    # The second object starts on a line of its own though the first one ends without a newline.
+    wrapped = recordio.frame(b"".join(lines[:100]).rstrip()) + recordio.frame(b"".join(lines[100:250]))
+    (folder.base / "input" / "data" / "train_0").write_bytes(wrapped)
+    code, log = folder.train()
+    assert code == 0, log
+    assert "train: 250 rows x 16 features" in log
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_published_objective_trains(folder: Any, census: np.ndarray, objective: str) -> None:
+    labels, features = census[:300, :1], census[:300, 1:]
+    if objective.startswith("multi:"):
+        folder.hyperparameters["num_class"] = "6"
+        labels, features = features[:, 2:3], features[:, 3:]
+    if objective.startswith(("reg:gamma", "survival:")):
+        labels = labels + 1
+    body = libsvm.write(features, labels)
+    if objective.startswith("rank:"):
+        lines = body.decode().splitlines()
+        body = "".join(
+            f"{label} qid:{number // 10} {rest}\n"
+            for number, (label, _, rest) in enumerate(line.partition(" ") for line in lines)
+        ).encode()
+    folder.hyperparameters["objective"] = objective
+    folder.channel("train", body, "text/libsvm")
+    code, log = folder.train()
+    assert code == 0, log
+    assert len(logged(log)) == 5
+    assert xgboost.Booster(model_file=folder.model).num_boosted_rounds() == 5
+
+
+def test_every_published_default_is_understood_by_the_library(folder: Any, training_csv: bytes) -> None:
+    defaults = {row.name: row.default for row in load("xgboost").hyperparameters if row.default is not None}
+    folder.hyperparameters = {**defaults, "num_round": "3", "verbosity": "2"}
+    folder.channel("train", training_csv)
+    code, log = folder.train()
+    assert code == 0, log
+    assert len(logged(log)) == 3
 
 
 def test_csv_weights_take_the_second_column(folder: Any, census: np.ndarray) -> None:

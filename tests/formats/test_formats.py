@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import gzip
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -227,3 +229,10 @@ def test_sparse_double_and_integer_records_are_read() -> None:
     assert isinstance(found.features, Sparse)
     np.testing.assert_array_equal(found.features.dense(), [[np.nan, 1.5, np.nan, 2.5, np.nan]])
     np.testing.assert_array_equal(found.labels, [[7, -1]])
+
+
+@pytest.mark.parametrize("module", [csv, json, jsonlines, libsvm], ids=lambda module: module.__name__)
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0

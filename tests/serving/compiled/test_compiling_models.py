@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import xgboost
 
 from colonnade.algorithms.xgboost.models import NotAModelError
+from colonnade.formats import csv
 from colonnade.serving.compiled import compile as compiling
 from colonnade.serving.compiled import thresholds
 from colonnade.serving.compiled.compile import compile_model
@@ -53,7 +55,7 @@ def test_an_objective_that_converts_and_answers_differently_is_served_natively(
     description = compile_model(folder, tmp_path / "out")
     assert description["kind"] == "native"
     assert "served natively: as ONNX, " in description["reason"]
-    assert not (tmp_path / "out" / "model.onnx").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["compiled.json"]
     with pytest.raises(NotCompiledError, match="served natively"):
         Predictor(tmp_path / "out")
     native = NativePredictor(folder)
@@ -111,6 +113,36 @@ def test_both_of_xgboosts_formats_are_read(
     assert compile_model(tmp_path / "model", tmp_path / "out")["kind"] == "onnx"
 
 
+def test_a_model_alone_in_its_archive_may_be_called_anything(
+    boosted: Callable[..., Any], saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    (saved(boosted("reg:squarederror")) / "xgboost-model").rename(tmp_path / "model" / "churn.ubj")
+    assert compile_model(tmp_path / "model", tmp_path / "out")["kind"] == "onnx"
+
+
+def test_compiling_again_replaces_the_verdict_and_leaves_nothing_else(
+    boosted: Callable[..., Any], saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    compile_model(saved(boosted("reg:squarederror")), tmp_path / "out")
+    compile_model(saved(boosted("binary:hinge")), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "compiled.json").read_text())["objective"] == "binary:hinge"
+    with pytest.raises(NotCompiledError):
+        Predictor(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["compiled.json"]
+
+
+def test_many_threads_get_their_own_answers(
+    boosted: Callable[..., Any], saved: Callable[..., Path], tmp_path: Path, rows: np.ndarray
+) -> None:
+    compile_model(saved(boosted("binary:logistic")), tmp_path / "out")
+    predictor = Predictor(tmp_path / "out")
+    bodies = [csv.write(row[None, :]) for row in rows]
+    wanted = [predictor.invoke(body) for body in bodies]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(predictor.invoke, bodies)) == wanted
+    assert len(set(wanted)) > 10
+
+
 def test_a_pickle_is_refused_unopened(
     boosted: Callable[..., Any], saved: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -130,7 +162,8 @@ def test_what_is_no_model_is_refused(content: bytes, tmp_path: Path) -> None:
 
 
 def test_the_process_refuses_with_its_reason(tmp_path: Path) -> None:
-    (tmp_path / "model.pth").write_bytes(b"")
+    for name in ("model.pth", "vocabulary.txt"):
+        (tmp_path / name).write_bytes(b"")
     found = subprocess.run(
         [sys.executable, "-m", "colonnade.serving.compiled", str(tmp_path), str(tmp_path / "out")],
         capture_output=True,
@@ -139,7 +172,7 @@ def test_the_process_refuses_with_its_reason(tmp_path: Path) -> None:
         check=False,
     )
     assert found.returncode == 1
-    assert "No file xgboost-model in the model's archive; it holds model.pth" in found.stderr
+    assert "needs a file xgboost-model; it holds model.pth, vocabulary.txt" in found.stderr
 
 
 def test_the_check_batch_holds_each_threshold_and_its_neighbours(boosted: Callable[..., Any]) -> None:

@@ -16,10 +16,12 @@ def load(folder: Path) -> list[xgboost.Booster]:
 
     Raises NotAModelError.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name.startswith(models.NAME))
-    if not files:
-        held = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-        raise models.NotAModelError(f"No file {models.NAME} in the model's archive; it holds {held}.")
+    held = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    # Ours are called xgboost-model; a model that was brought along may be called anything, when it is alone.
+    files = [path for path in held if path.name.startswith(models.NAME)] or held
+    if not files or (len(files) > 1 and not files[0].name.startswith(models.NAME)):
+        names = ", ".join(path.name for path in held) or "no file"
+        raise models.NotAModelError(f"The model's archive needs a file {models.NAME}; it holds {names}.")
     return [_loaded(path) for path in files]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,27 +32,34 @@ def compile_model(model: Path, out: Path) -> dict[str, Any]:
     """Write model.onnx (when proved) and compiled.json into `out`; the latter's content is returned.
 
     `kind` is `onnx`, or `native` with the `reason`. Raises NotAModelError when there is nothing to serve.
-    compiled.json comes last: who finds it finds the model too.
+    Nothing unproved is ever seen in `out`, and compiled.json comes last: who finds it finds the model too.
     """
     ensemble = boosters.load(model)
     description = {**boosters.describe(ensemble[0]), "libraries": _versions()}
     out.mkdir(parents=True, exist_ok=True)
-    (out / DESCRIPTION).unlink(missing_ok=True)
-    try:
-        if len(ensemble) > 1:
-            raise Differs(f"an ensemble of {len(ensemble)} models")
-        return _compiled(ensemble[0], description, out)
-    except (Differs, thresholds.CategoricalSplits) as finding:
+    with tempfile.TemporaryDirectory(prefix=".proving-", dir=out) as name:
+        folder = Path(name)
+        try:
+            if len(ensemble) > 1:
+                raise Differs(f"an ensemble of {len(ensemble)} models")
+            found = _compiled(ensemble[0], description, folder)
+            (folder / MODEL).replace(out / MODEL)
+        except (Differs, thresholds.CategoricalSplits) as finding:
+            found = {**description, "kind": "native", "reason": f"served natively: {finding}"}
+        _describe(folder, found)
+        (folder / DESCRIPTION).replace(out / DESCRIPTION)
+    if found["kind"] == "native":
         (out / MODEL).unlink(missing_ok=True)
-        return _described(out, {**description, "kind": "native", "reason": f"served natively: {finding}"})
+    return found
 
 
-def _compiled(booster: xgboost.Booster, description: dict[str, Any], out: Path) -> dict[str, Any]:
+def _compiled(booster: xgboost.Booster, description: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The description of a proved conversion, which is in `folder`. Raises Differs."""
     values = thresholds.candidates(booster)
     graph = _converted(booster, description["n_features"])
-    (out / MODEL).write_bytes(graph.SerializeToString())
+    (folder / MODEL).write_bytes(graph.SerializeToString())
     probe = next(thresholds.batches(values))[:1]
-    described = {
+    found = {
         **description,
         "kind": "onnx",
         "reason": "",
@@ -62,13 +70,9 @@ def _compiled(booster: xgboost.Booster, description: dict[str, Any], out: Path) 
         },
     }
     # Judged through the predictor that will serve it, not through a session of our own.
-    _described(out, described)
-    try:
-        described["max_abs_difference"], described["check_rows"] = _compare(booster, Predictor(out), values)
-    except Differs:
-        (out / DESCRIPTION).unlink()
-        raise
-    return _described(out, described)
+    _describe(folder, found)
+    largest, rows = _compare(booster, Predictor(folder), values)
+    return {**found, "max_abs_difference": largest, "check_rows": rows}
 
 
 def _converted(booster: xgboost.Booster, features: int) -> Any:
@@ -122,11 +126,8 @@ def _compare(booster: xgboost.Booster, predictor: Predictor, values: list[Matrix
     return largest, rows
 
 
-def _described(out: Path, description: dict[str, Any]) -> dict[str, Any]:
-    temporary = out / f".{DESCRIPTION}.part"
-    temporary.write_text(json.dumps(description, indent=1))
-    temporary.replace(out / DESCRIPTION)
-    return description
+def _describe(folder: Path, description: dict[str, Any]) -> None:
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1))
 
 
 def _versions() -> dict[str, str]:
