@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,5 +47,18 @@ def test_a_leader_that_was_killed_is_succeeded_at_once(tmp_path: Path) -> None:
 
         other.kill()
         other.wait(timeout=30)
+
+        assert lease.acquire(store, lease.holder()) == token + 1
+
+
+def test_a_leader_that_only_remains_as_a_zombie_is_gone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LEADER, str(tmp_path / "store.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        token = int(other.stdout.readline())
+        store = SqliteStore(tmp_path / "store.db")
+
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
 
         assert lease.acquire(store, lease.holder()) == token + 1

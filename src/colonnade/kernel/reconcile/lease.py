@@ -49,9 +49,11 @@ def _is_gone(other: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """The process's start in clock ticks since boot (proc_pid_stat(5), field 22); empty when there is none."""
+    """The process's start in clock ticks since boot (proc_pid_stat(5), field 22); empty when there is none, or only a
+    zombie that nobody collects (in containers whose first process does not)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
