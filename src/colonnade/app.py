@@ -148,6 +148,7 @@ def _root(settings: Settings) -> Credential:
 
 def _provide_executor(settings: Settings, platform: Platform) -> None:
     from colonnade.executors import Executor, load
+    from colonnade.serving.artifacts import Artifacts
 
     executor: Callable[..., Executor] = load(settings.executor)
     platform.provide(
@@ -159,6 +160,7 @@ def _provide_executor(settings: Settings, platform: Platform) -> None:
             lifeline=settings.data / "server.lock",
         ),
     )
+    platform.provide(Artifacts, Artifacts(settings.data / "models"))
 
 
 def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None:
@@ -166,6 +168,18 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     import uvicorn
 
     from colonnade.gateway.app import build
+    from colonnade.serving.router import Router
+    from colonnade.serving.snapshot import Snapshot
+
+    router = Router()
+    platform.provide(Router, router)
+    routes = Snapshot(platform, router)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            """Endpoints are taken in before the first request is."""
+            await routes.start()
+            await super().startup(sockets)
 
     config = uvicorn.Config(
         build(platform, default_region=settings.region),
@@ -183,7 +197,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     with socket.socket(fileno=fd) as listener:
         # uvicorn takes the signals over while it runs, and hands those it saw on to `told` afterwards.
         if not told.stop.is_set():
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config).run(sockets=[listener])
 
 
 class _Told:
