@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import io
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -153,7 +154,7 @@ class Chunks:
 
     def __init__(self, chunk: bytes, count: int) -> None:
         self.length = len(chunk) * count
-        self.closed = False
+        self.closed = threading.Event()
         self._chunk, self._count = chunk, count
 
     def __iter__(self) -> Any:
@@ -161,7 +162,7 @@ class Chunks:
             yield self._chunk
 
     def close(self) -> None:
-        self.closed = True
+        self.closed.set()
 
 
 def test_a_download_streams_out_and_closes_its_source(gateway: Gateway) -> None:
@@ -172,7 +173,7 @@ def test_a_download_streams_out_and_closes_its_source(gateway: Gateway) -> None:
 
     assert answer["ContentLength"] == stream.length
     assert answer["Body"].read() == b"x" * stream.length
-    assert stream.closed
+    assert stream.closed.wait(10)
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])

@@ -266,7 +266,8 @@ def implied(shape: Any, value: dict[str, Any], response: Response) -> dict[str, 
         if member.serialization.get("location") == "statusCode":
             found[name] = response.status
         elif member.serialization.get("name", "").lower() == "content-type":
-            found[name] = dict(response.headers).get(b"content-type", b"").decode()
+            text = dict(response.headers).get(b"content-type")
+            found |= {} if text is None else {name: text.decode()}
     return found
 
 

@@ -55,6 +55,9 @@ def match(
     signing_name: str, method: str, path: str, query: Mapping[str, str], headers: Mapping[bytes, bytes]
 ) -> Match | None:
     """None when no operation has such a route. Raises ValueError when a label is not UTF-8."""
+    key = (signing_name, method, path)
+    if key in _recent:
+        return _recent[key]
     paths = _table(signing_name).get(method)
     if paths is None:
         return None
@@ -72,8 +75,21 @@ def match(
                 name: unquote(value, errors="strict") if "%" in value else value
                 for name, value in zip(known.labels, values, strict=True)
             }
-            return Match(chosen.service, chosen.operation, labels)
+            meant = Match(chosen.service, chosen.operation, labels)
+            if len(known.candidates) == 1:
+                _remember(key, meant)
+            return meant
     return None
+
+
+_recent: dict[tuple[str, str, str], Match] = {}
+"""Paths that mean one operation whatever else the request holds: endpoints are invoked over and over."""
+
+
+def _remember(key: tuple[str, str, str], match: Match) -> None:
+    if len(_recent) >= 1024:
+        _recent.clear()
+    _recent[key] = match
 
 
 def _choose(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 from calendar import timegm
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from time import strptime
 from urllib.parse import quote, unquote
 
@@ -54,27 +54,36 @@ class Signature:
         return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
-_HEADER = re.compile(
-    r"AWS4-HMAC-SHA256\s+(?=.*\bCredential=([^,\s]+))(?=.*\bSignedHeaders=([^,\s]+))(?=.*\bSignature=([0-9a-fA-F]+))"
-)
-
-
 def read_header(authorization: str, timestamp: str, session_token: str | None) -> Signature:
     """Raises Malformed, naming what is missing."""
-    found = _HEADER.match(authorization)
-    if found is None:
-        raise Malformed(
-            "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters after "
-            f"'{ALGORITHM}'. Authorization={authorization.split(' ', 1)[0]}"
-        )
-    credential, signed_headers, value = found.groups()
+    claim, _, value = authorization.rpartition("Signature=")
+    if "," in value:
+        # Not in the usual order: bring the signature to the end.
+        value, _, rest = value.partition(",")
+        claim = f"{claim}{rest}"
+    key, date, region, service, headers = _read_claim(claim)
+    if not value:
+        raise Malformed("Authorization header requires 'Signature' parameter.")
     if not timestamp:
         raise Malformed(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
         )
-    key, date, region, service = _credential(credential)
-    headers = tuple(signed_headers.lower().split(";"))
-    return Signature(Form.HEADER, key, date, region, service, headers, value, timestamp, None, session_token)
+    return Signature(
+        Form.HEADER, key, date, region, service, headers, value.strip(), timestamp, None, session_token
+    )
+
+
+# A client claims the same all day; only its signatures change. Bounded, as the text is the client's.
+@lru_cache(maxsize=1024)
+def _read_claim(claim: str) -> tuple[str, str, str, str, tuple[str, ...]]:
+    algorithm, _, rest = claim.partition(" ")
+    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    if algorithm != ALGORITHM or not parts.get("Credential") or not parts.get("SignedHeaders"):
+        raise Malformed(
+            f"Authorization header requires algorithm '{ALGORITHM}' and its 'Credential', 'SignedHeaders' and 'Signature' "
+            f"parameters. Authorization={algorithm[:40]}"
+        )
+    return *_credential(parts["Credential"]), tuple(parts["SignedHeaders"].lower().split(";"))
 
 
 def read_query(pairs: Mapping[str, str]) -> Signature | None:
@@ -127,6 +136,7 @@ def _credential(text: str) -> tuple[str, str, str, str]:
     return parts[0], parts[1], parts[2], parts[3]
 
 
+@lru_cache(maxsize=1024)
 def moment(timestamp: str) -> float:
     """Epoch seconds. Raises Malformed."""
     try:
@@ -172,16 +182,22 @@ def canonical_request(
 ) -> bytes:
     """`path` and `query` are canonical already. A signed header that the request lacks counts as empty."""
     lines = [method.encode(), path.encode(), query.encode()]
-    for name in signed_headers:
-        raw = name.encode()
-        value = headers.get(raw, b"").strip()
+    names, joined = _encoded(tuple(signed_headers))
+    for name in names:
+        value = headers.get(name, b"").strip()
         if b"  " in value:
             value = b" ".join(value.split())
-        lines.append(raw + b":" + value)
-    lines += [b"", ";".join(signed_headers).encode(), payload_hash.encode()]
+        lines.append(name + b":" + value)
+    lines += (b"", joined, payload_hash.encode())
     return b"\n".join(lines)
 
 
+@lru_cache(maxsize=1024)
+def _encoded(signed_headers: tuple[str, ...]) -> tuple[tuple[bytes, ...], bytes]:
+    return tuple(name.encode() for name in signed_headers), ";".join(signed_headers).encode()
+
+
+@lru_cache(maxsize=1024)
 def canonical_path(raw_path: str, *, s3: bool) -> str:
     """S3 signs the path as sent; everybody else removes dot segments and encodes it once more."""
     if s3 or raw_path == "/":

@@ -6,7 +6,7 @@ own, since clients match them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from colonnade.kernel.errors import ServiceError
@@ -16,6 +16,8 @@ from colonnade.kernel.patterns import java_pattern
 Problem = tuple[str, Any, str]
 """(path, value or None for null, constraint)"""
 Check = Callable[[Any, str, list[Problem]], None]
+Leaf = Callable[[Any], Sequence[str]]
+"""The constraints that one value fails. Paths are made only for what failed: this runs for every request."""
 NOT_NULL = "Member must not be null"
 
 
@@ -79,11 +81,9 @@ class _Checks:
         self.known: dict[str, Check | None] = {}
 
     def of(self, shape: Shape) -> Check | None:
-        if getattr(shape, "is_document_type", False):
-            return None
         build = {"structure": self._structure, "list": self._list, "map": self._map}.get(shape.type_name)
-        if build is None:
-            return None if self.lenient else _scalar(shape)
+        if build is None or getattr(shape, "is_document_type", False):
+            return None
         if shape.name not in self.known:
             self.known[shape.name] = lambda value, path, problems: self._again(
                 shape.name, value, path, problems
@@ -96,12 +96,31 @@ class _Checks:
         if check is not None:
             check(value, path, problems)
 
+    def leaf(self, shape: Shape) -> Leaf | None:
+        return None if self.lenient else scalar(shape)
+
+    def item(self, shape: Shape) -> Check | None:
+        """For what stands in a list or a map, aggregate or not."""
+        leaf = self.leaf(shape)
+        if leaf is None:
+            return self.of(shape)
+
+        def check_item(value: Any, path: str, problems: list[Problem]) -> None:
+            failed = leaf(value)
+            if failed:
+                problems.extend((path, shown(shape, value), constraint) for constraint in failed)
+
+        return check_item
+
     def _structure(self, shape: Shape) -> Check | None:
         required = shape.required_members
-        checks = {
-            name: check for name, member in shape.members.items() if (check := self.of(member)) is not None
+        below = {
+            name: inner for name, member in shape.members.items() if (inner := self.of(member)) is not None
         }
-        if not required and not checks:
+        leaves = {
+            name: leaf for name, member in shape.members.items() if (leaf := self.leaf(member)) is not None
+        }
+        if not (required or below or leaves):
             return None
 
         def check(value: Mapping[str, Any], path: str, problems: list[Problem]) -> None:
@@ -109,19 +128,22 @@ class _Checks:
                 if name not in value:
                     problems.append((member_path(path, name), None, NOT_NULL))
             for name, item in value.items():
-                below = checks.get(name)
-                if below is not None:
-                    below(item, member_path(path, name), problems)
+                if name in leaves:
+                    failed = leaves[name](item)
+                    if failed:
+                        at, seen = member_path(path, name), shown(shape.members[name], item)
+                        problems.extend((at, seen, constraint) for constraint in failed)
+                elif name in below:
+                    below[name](item, member_path(path, name), problems)
 
         return check
 
     def _list(self, shape: Shape) -> Check | None:
-        lengths = None if self.lenient else _lengths(shape)
-        below = self.of(shape.member)
+        lengths = self._lengths(shape)
+        below = self.item(shape.member)
 
         def check(value: list[Any], path: str, problems: list[Problem]) -> None:
-            if lengths is not None:
-                lengths(value, path, problems)
+            lengths(value, path, problems)
             for place, item in enumerate(value, 1):
                 if item is None:
                     problems.append((f"{path}.{place}.member", None, NOT_NULL))
@@ -131,16 +153,17 @@ class _Checks:
         return check
 
     def _map(self, shape: Shape) -> Check | None:
-        lengths = None if self.lenient else _lengths(shape)
-        keys = self.of(shape.key)
-        below = self.of(shape.value)
+        lengths = self._lengths(shape)
+        keys = self.leaf(shape.key)
+        below = self.item(shape.value)
 
         def check(value: Mapping[str, Any], path: str, problems: list[Problem]) -> None:
-            if lengths is not None:
-                lengths(value, path, problems)
+            lengths(value, path, problems)
             for key, item in value.items():
-                if keys is not None:
-                    _check_key(keys, key, value, path, problems)
+                failed = keys(key) if keys is not None else None
+                if failed:
+                    constraints = ", ".join(failed)
+                    problems.append((path, value, f"Map keys must satisfy constraint: [{constraints}]"))
                 if item is None:
                     problems.append((f"{path}.{key}.member", None, NOT_NULL))
                 elif below is not None:
@@ -148,98 +171,89 @@ class _Checks:
 
         return check
 
-
-def _check_key(check: Check, key: str, whole: Any, path: str, problems: list[Problem]) -> None:
-    found: list[Problem] = []
-    check(key, path, found)
-    if found:
-        constraints = ", ".join(constraint for _, _, constraint in found)
-        problems.append((path, whole, f"Map keys must satisfy constraint: [{constraints}]"))
-
-
-def _lengths(shape: Shape) -> Check | None:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if not low and high is None:
-        return None
-    return _range(len, low, high, "have length")
+    def _lengths(self, shape: Shape) -> Check:
+        low, high = shape.metadata.get("min"), shape.metadata.get("max")
+        if self.lenient or (not low and high is None):
+            return lambda value, path, problems: None
+        within = _range(len, low, high, "have length")
+        return lambda value, path, problems: problems.extend(
+            (path, value, failed) for failed in within(value)
+        )
 
 
-def _range(measure: Callable[[Any], Any], low: Any, high: Any, what: str) -> Check:
-    def check(value: Any, path: str, problems: list[Problem]) -> None:
-        size = measure(value)
-        if high is not None and size > high:
-            problems.append((path, value, f"Member must {what} less than or equal to {high}"))
-        if low is not None and size < low:
-            problems.append((path, value, f"Member must {what} greater than or equal to {low}"))
-
-    return check
+def shown(shape: Shape, value: Any) -> Any:
+    """Refusals are logged and shown: a secret must not be in them."""
+    return "***" if shape.metadata.get("sensitive") else value
 
 
-def _scalar(shape: Shape) -> Check | None:
-    checks: list[Check] = []
+def scalar(shape: Shape) -> Leaf | None:
+    """The constraints that a value fails; None when there are none to fail."""
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if shape.type_name in ("integer", "long", "float", "double"):
-        if low is not None or high is not None:
-            checks.append(_range(lambda value: value, low, high, "have value"))
-    elif shape.type_name in ("string", "blob"):
-        lengths = _lengths(shape)
-        if lengths is not None and hasattr(shape, "metadata") and not shape.serialization.get("streaming"):
-            checks.append(lengths)
-        checks.extend(_string_checks(shape))
-    if not checks:
-        return None
-    check = checks[0] if len(checks) == 1 else _all(checks)
-    return _masked(check) if shape.metadata.get("sensitive") else check
-
-
-def _string_checks(shape: Shape) -> list[Check]:
+        return None if low is None and high is None else _range(_itself, low, high, "have value")
+    limited = bool(low) or high is not None
+    if shape.type_name == "blob":
+        streaming = shape.serialization.get("streaming")
+        return _range(len, low, high, "have length") if limited and not streaming else None
     if shape.type_name != "string":
-        return []
-    checks: list[Check] = []
-    pattern = shape.metadata.get("pattern")
+        return None
+    leaves = [_range(len, low, high, "have length")] if limited else []
+    leaves.extend(_text_leaves(shape))
+    return _both(leaves)
+
+
+def _both(leaves: list[Leaf]) -> Leaf | None:
+    if not leaves:
+        return None
+    if len(leaves) == 1:
+        return leaves[0]
+    first, *rest = leaves
+    second = _both(rest)
+    assert second is not None
+    # Empty answers are the rule: `or` keeps them cheap, addition joins the rest.
+    return lambda value: (*failed, *second(value)) if (failed := first(value)) else second(value)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _range(measure: Callable[[Any], Any], low: Any, high: Any, what: str) -> Leaf:
+    def check(value: Any) -> Sequence[str]:
+        size = measure(value)
+        if high is not None and size > high:
+            return (f"Member must {what} less than or equal to {high}",)
+        if low is not None and size < low:
+            return (f"Member must {what} greater than or equal to {low}",)
+        return ()
+
+    return check
+
+
+def _text_leaves(shape: Shape) -> list[Leaf]:
+    leaves: list[Leaf] = []
+    pattern = shape.metadata.get("pattern") or ""
     regex = java_pattern(pattern) if pattern else None
     if regex is not None:
-        checks.append(_matches(regex.fullmatch, pattern, shape.metadata.get("max")))
-    if shape.enum:
-        checks.append(_one_of(shape.enum))
-    return checks
+        leaves.append(_matches(regex.fullmatch, pattern, shape.metadata.get("max")))
+    if getattr(shape, "enum", None):
+        leaves.append(_one_of(shape.enum))
+    return leaves
 
 
-def _matches(fullmatch: Callable[[str], Any], pattern: str, longest: int | None) -> Check:
-    def check(value: str, path: str, problems: list[Problem]) -> None:
+def _matches(fullmatch: Callable[[str], Any], pattern: str, longest: int | None) -> Leaf:
+    failed = (f"Member must satisfy regular expression pattern: {pattern}",)
+
+    def check(value: str) -> Sequence[str]:
         # A value that is too long has failed already; matching it could take long.
-        if longest is not None and len(value) > max(longest, 1024):
-            return
-        if not fullmatch(value):
-            problems.append((path, value, f"Member must satisfy regular expression pattern: {pattern}"))
+        if (longest is not None and len(value) > max(longest, 1024)) or fullmatch(value):
+            return ()
+        return failed
 
     return check
 
 
-def _one_of(values: list[str]) -> Check:
+def _one_of(values: list[str]) -> Leaf:
     allowed = frozenset(values)
-
-    def check(value: str, path: str, problems: list[Problem]) -> None:
-        if value not in allowed:
-            problems.append((path, value, f"Member must satisfy enum value set: [{', '.join(values)}]"))
-
-    return check
-
-
-def _all(checks: list[Check]) -> Check:
-    def check(value: Any, path: str, problems: list[Problem]) -> None:
-        for each in checks:
-            each(value, path, problems)
-
-    return check
-
-
-def _masked(check: Check) -> Check:
-    """Refusals are logged and shown: a secret must not be in them."""
-
-    def masked(value: Any, path: str, problems: list[Problem]) -> None:
-        found: list[Problem] = []
-        check(value, path, found)
-        problems.extend((at, "***", constraint) for at, _, constraint in found)
-
-    return masked
+    failed = (f"Member must satisfy enum value set: [{', '.join(values)}]",)
+    return lambda value: () if value in allowed else failed
