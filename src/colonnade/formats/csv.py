@@ -108,7 +108,7 @@ def _is_number(cell: bytes) -> bool:
 def _not_a_number(cell: bytes, source: str, line: int, column: int) -> FormatError:
     shown = cell.strip().decode(errors="replace")[:80]
     remedy = (
-        "Is it a header? Remove it: training CSV has none."
+        "Is it a header? Remove it: there is none in SageMaker's CSV."
         if line == 1
         else "Send numbers only; leave a missing one empty."
     )

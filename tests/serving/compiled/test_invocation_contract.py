@@ -95,6 +95,7 @@ def test_the_environment_sets_the_default_accept(load: Callable[..., Any]) -> No
     assert model.invoke(ROW, "text/csv", "text/csv")[1] == "text/csv"
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered")
 @pytest.mark.parametrize(
     ("body", "content_type", "accept", "status", "text"),
     [
@@ -103,6 +104,8 @@ def test_the_environment_sets_the_default_accept(load: Callable[..., Any]) -> No
         (ROW, "application/json", "", 415, "Content-type application/json not supported"),
         (ROW, "text/libsvm", "", 415, "Loading text/libsvm data failed"),
         (b"1,2,3", "text/csv", "", 400, "Unable to evaluate payload provided: Feature size of text/csv inference data 3 is not consistent with feature size of trained model 6."),
+        (b"inf,1,2,3,4,5", "text/csv", "", 400, "Unable to evaluate payload provided: Input data contains `inf`"),
+        (b"1e300,1,2,3,4,5", "text/csv", "", 400, "Unable to evaluate payload provided: Input data contains `inf`"),
         (b"1 999999999:1", "text/libsvm", "", 400, "Unable to evaluate payload provided: Feature size of text/libsvm"),
         (ROW, "text/csv", "image/png", 406, "Accept type image/png is not supported"),
     ],

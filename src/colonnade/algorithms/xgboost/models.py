@@ -35,8 +35,15 @@ def read(raw: bytes, source: str) -> xgboost.Booster:
     try:
         return xgboost.Booster(model_file=bytearray(raw))
     except (xgboost.core.XGBoostError, ValueError) as error:
-        reason = str(error).partition("Stack trace")[0].strip()
-        raise NotAModelError(f"{source} is not an XGBoost model in JSON or UBJSON: {reason}") from None
+        raise NotAModelError(
+            f"{source} is not an XGBoost model in JSON or UBJSON: {sentence(error)}"
+        ) from None
+
+
+def sentence(error: Exception) -> str:
+    """What the library says, without its place in C++ and its stack."""
+    lines = str(error).partition("Stack trace")[0].strip().splitlines()
+    return (lines[0].rpartition(".cc:")[2].partition(": ")[2] or lines[0]) if lines else type(error).__name__
 
 
 def save(booster: xgboost.Booster, path: Path) -> None:

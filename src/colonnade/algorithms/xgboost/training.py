@@ -46,7 +46,7 @@ def train(job: Job) -> None:
     try:
         _train(job)
     except xgboost.core.XGBoostError as error:
-        text = _plain(error)
+        text = models.sentence(error)
         if any(word in text.lower() for word in _USERS_FAULTS):
             raise UserError(text) from error
         raise
@@ -124,12 +124,6 @@ def _container_metrics(values: Values) -> Callable[[Any, xgboost.DMatrix], score
         return scores.evaluate(wanted, predictions, data.get_label().astype(np.float64), objective)
 
     return evaluate if wanted else None
-
-
-def _plain(error: Exception) -> str:
-    """The sentence in the library's message, without its place in C++ and its stack."""
-    text = str(error).partition("Stack trace")[0].strip().splitlines()
-    return text[0].rpartition(".cc:")[2].partition(": ")[2] or text[0] if text else type(error).__name__
 
 
 class _Log(xgboost.callback.TrainingCallback):  # type: ignore[misc]

@@ -63,9 +63,14 @@ class Contract:
         if isinstance(rows, Sparse):
             if rows.width > self.features:
                 raise self._mismatch(rows.width, content_type)
-            return rows.dense(self.features)
+            rows = rows.dense(self.features)
         if rows.shape[1] != self.features:
             raise self._mismatch(rows.shape[1], content_type)
+        if np.count_nonzero(np.isinf(rows)):
+            # XGBoost refuses them and onnxruntime does not: one model, one answer.
+            raise unable(
+                "Input data contains `inf` or a value too large for float32. Leave a missing value empty."
+            )
         return rows
 
     def write(self, scores: np.ndarray[Any, Any], accept: str = "") -> tuple[bytes, str]:
@@ -101,17 +106,15 @@ class Contract:
         )
 
     def _mismatch(self, got: int, content_type: str) -> InvocationError:
-        return InvocationError(
-            400,
-            f"Unable to evaluate payload provided: Feature size of {content_type.partition(';')[0]} inference data "
-            f"{got} is not consistent with feature size of trained model {self.features}. "
-            "Send the features in training order, without the label.",
+        return unable(
+            f"Feature size of {content_type.partition(';')[0]} inference data {got} is not consistent with feature "
+            f"size of trained model {self.features}. Send the features in training order, without the label."
         )
 
 
-def unable(error: Exception) -> InvocationError:
-    """What a failing library becomes."""
-    return InvocationError(400, f"Unable to evaluate payload provided: {error}")
+def unable(reason: str) -> InvocationError:
+    """Rows that were read and cannot be predicted."""
+    return InvocationError(400, f"Unable to evaluate payload provided: {reason}")
 
 
 def _reader(content_type: str) -> Callable[[bytes], Matrix | Sparse]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
+from colonnade.algorithms.xgboost import models
 from colonnade.formats import Matrix
 from colonnade.serving.compiled import boosters
 from colonnade.serving.compiled.contract import CSV, Contract, unable
@@ -48,7 +49,7 @@ class NativePredictor:
         try:
             scores = self.predict(rows)
         except xgboost.core.XGBoostError as error:
-            raise unable(error) from error
+            raise unable(models.sentence(error)) from error
         return self.contract.write(scores, accept)
 
     def check(self) -> None:

@@ -59,7 +59,7 @@ class Predictor:
         try:
             scores = self.predict(rows)
         except Exception as error:
-            raise unable(error) from error
+            raise unable(str(error)) from error
         return self.contract.write(scores, accept)
 
     def check(self) -> None:
