@@ -76,7 +76,7 @@ def test_a_killed_runner_is_an_honest_end_and_takes_its_command_along(executor: 
     command, grandchild = state(executor)["leader"], int(printed(executor)[0])
     os.kill(state(executor)["runner"], signal.SIGKILL)
     end = ended(executor)
-    assert (end.exit_code, end.staged, end.stopped) == (137, True, False)
+    assert (end.exit_code, end.staged, end.stopped, end.lost) == (137, True, False, True)
     assert "supervised" in end.failure
     wait_until(lambda: not alive(command) and not alive(grandchild), "both processes gone")
     executor.start(script("print('again')"))

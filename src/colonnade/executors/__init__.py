@@ -114,6 +114,8 @@ class Observation:
     """First 1,024 characters of `output/failure` when it was written; or, when the command never ran, why."""
     staged: bool = True
     """False: it ended before the command began, because of inputs, archives or requirements (`failure` says which)."""
+    lost: bool = False
+    """It ended because what supervised it was killed or failed: no doing of the command's."""
     usage: Usage = Usage()
     address: str = ""
     """`unix:<path>` or `tcp:<host>:<port>` where a replica listens; empty for jobs."""

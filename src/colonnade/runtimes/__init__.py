@@ -105,7 +105,7 @@ def registered() -> Mapping[str, Runtime]:
     return {module.RUNTIME.name: module.RUNTIME for module in modules if hasattr(module, "RUNTIME")}
 
 
-def for_image(uri: str) -> Runtime:
+def find(uri: str) -> Runtime:
     """Raises ValidationException, naming what can run, for an image that nothing here runs."""
     repository = Image.parse(uri).repository
     for runtime in registered().values():

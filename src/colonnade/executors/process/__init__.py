@@ -201,6 +201,7 @@ class ProcessExecutor:
             timed_out=state.get("timed_out", False),
             failure=state.get("failure", ""),
             staged=state.get("staged", True),
+            lost=state.get("lost", False),
             usage=Usage(**state.get("usage", {})),
         )
 
@@ -224,7 +225,7 @@ class ProcessExecutor:
             "staged": began,
             "exit_code": 137 if began else None,
         }
-        ended["failure"] = "The process that supervised this work was killed."
+        ended |= {"lost": True, "failure": "The process that supervised this work was killed."}
         write_json(folder.state, ended, durable=True)
         return ended
 

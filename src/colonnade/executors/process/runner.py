@@ -49,9 +49,8 @@ def main(arguments: Sequence[str]) -> None:
         runner.run()
     except Exception:
         processes.kill_descendants()
-        runner.end(
-            failure=f"The runner failed: {traceback.format_exc(limit=-1)}", staged="started" in runner.state
-        )
+        failure = f"The runner failed: {traceback.format_exc(limit=-1)}"
+        runner.end(failure=failure, staged="started" in runner.state, lost=True)
         raise
 
 

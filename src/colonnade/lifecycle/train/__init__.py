@@ -1,0 +1,1 @@
+"""Training models: jobs, and what searches with them."""
