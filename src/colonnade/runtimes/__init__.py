@@ -16,6 +16,8 @@ from functools import cache
 
 from colonnade.kernel.errors import ServiceError, validation
 
+_NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -34,7 +36,7 @@ class Image:
     def parse(cls, uri: str) -> Image:
         """Raises ValidationException for what is no image URI."""
         match = re.fullmatch(
-            r"(?:[^/]+[.:][^/]*/)?([a-z0-9][a-z0-9._/-]*?)(?::([\w][\w.-]*))?(?:@sha256:\w+)?", uri
+            rf"(?:[^/]+[.:][^/]*/)?({_NAME}(?:/{_NAME})*)(?::(\w[\w.-]*))?(?:@sha256:\w+)?", uri
         )
         if match is None:
             raise validation(
