@@ -116,9 +116,10 @@ def test_keeping_jobs_is_told_to_the_leader_before_it_is_to_stop(start: Callable
     server = start()
     server.ready()
 
-    code, _ = server.end(signal.SIGUSR1, signal.SIGTERM)
+    code, errors = server.end(signal.SIGUSR1, signal.SIGTERM)
 
     assert code == 0
+    assert "jobs live on" in errors
     assert (server.data / "leader-was-told").read_text() == "SIGUSR1 SIGTERM"
 
 

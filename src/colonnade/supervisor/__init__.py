@@ -128,7 +128,8 @@ class _Supervisor:
             self._watch_health(wake)
             self._deadline = time.monotonic() + START_SECONDS
             while not self._over():
-                for event in _events(wakeup, self._pause()):
+                # Sorted, since of two signals at once the later one is told first, and SIGUSR1 counts before SIGTERM.
+                for event in sorted(_events(wakeup, self._pause())):
                     self._take(event)
                 self._look_after_children()
         if self._failure:
@@ -170,6 +171,7 @@ class _Supervisor:
             self._phase = Phase.SERVING
             self._deadline = float("inf")
             self._write_record()
+            _log.info("ready at %s with %d workers", self._record.url, self._settings.workers)
             self._announce(self._record)
 
     def _write_record(self) -> None:
