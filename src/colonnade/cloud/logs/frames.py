@@ -122,6 +122,12 @@ def state(path: Path) -> Trailer:
         return _last(file)[1]
 
 
+def end(path: Path) -> Address:
+    """The address that the next event will have."""
+    with path.open("rb") as file:
+        return _last(file)[0], 0
+
+
 def forward(path: Path, after: Address = START) -> Iterator[StoredEvent]:
     """Events from this address on, oldest first, up to the last whole frame. Raises ValueError for an address that no frame has."""
     with path.open("rb") as file:

@@ -13,9 +13,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote, unquote
 
 from colonnade.cloud.logs import frames
@@ -31,6 +33,9 @@ class Group:
     name: str
     created: int
     """Milliseconds."""
+    tags: Mapping[str, str]
+    size: int
+    """Bytes of its streams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +75,16 @@ class FileLogStreams:
         except FileNotFoundError:
             return 0
 
-    def create_group(self, account: str, region: str, group: str) -> bool:
+    def create_group(
+        self, account: str, region: str, group: str, tags: Mapping[str, str] = MappingProxyType({})
+    ) -> bool:
         """False when there is one already."""
         folder = self._group_folder(account, region, group)
         if folder.exists():
             return False
         draft = folder.parent / f".{os.getpid()}-{os.urandom(6).hex()}.draft"
         draft.mkdir(mode=0o700, parents=True)
-        (draft / "group.json").write_text(json.dumps({"name": group, "created": self._now()}))
+        _write_group(draft, {"name": group, "created": self._now(), "tags": dict(tags)})
         try:
             # Replaces an empty folder only, and a group's folder is never empty.
             draft.rename(folder)
@@ -87,6 +94,12 @@ class FileLogStreams:
                 raise
             return False
         return True
+
+    def tag_group(self, account: str, region: str, group: str, tags: Mapping[str, str]) -> None:
+        """These instead of those it has."""
+        folder = self._group_folder(account, region, group)
+        known = json.loads((folder / "group.json").read_text())
+        _write_group(folder, {**known, "tags": dict(tags)})
 
     def delete_group(self, account: str, region: str, group: str) -> bool:
         folder = self._group_folder(account, region, group)
@@ -149,7 +162,14 @@ def _group(folder: Path) -> Group | None:
         known = json.loads((folder / "group.json").read_text())
     except FileNotFoundError:
         return None
-    return Group(known["name"], known["created"])
+    size = sum(path.stat().st_size for path in folder.glob("*.stream"))
+    return Group(known["name"], known["created"], known["tags"], size)
+
+
+def _write_group(folder: Path, known: Mapping[str, Any]) -> None:
+    draft = folder / f".{os.getpid()}-{os.urandom(6).hex()}.draft"
+    draft.write_text(json.dumps(known))
+    draft.replace(folder / "group.json")
 
 
 def _file_name(name: str) -> str:
