@@ -22,6 +22,8 @@ LOCK = "server.lock"
 RECORD = Path("run", "server.json")
 _DYING_SECONDS = 5.0
 """How long the children of a killed supervisor may take to let go."""
+_PROBE_SECONDS = 0.5
+"""How long a lock may be somebody's who only looks: runners of replicas and `holder` take it for an instant, shared."""
 
 
 class FolderError(Exception):
@@ -85,18 +87,22 @@ def locked(data: Path) -> Iterator[int]:
         ) from error
     try:
         _claim(descriptor, data)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield descriptor
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield descriptor
+        finally:
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
 
 def _claim(descriptor: int, data: Path) -> None:
-    deadline = time.monotonic() + _DYING_SECONDS
-    while not _try_lock(descriptor):
+    start = time.monotonic()
+    while not _try_lock(descriptor, fcntl.LOCK_EX):
         pid = _pid_in(descriptor)
-        if pid is None or _lives(pid) or time.monotonic() > deadline:
+        patience = _DYING_SECONDS if pid and not _lives(pid) else _PROBE_SECONDS
+        if time.monotonic() - start > patience:
             who = f"process {pid}" if pid else "another process"
             raise FolderError(
                 f"{who} already serves the data folder {data}: use it, stop it with `colonnade down`, "
@@ -105,9 +111,9 @@ def _claim(descriptor: int, data: Path) -> None:
         time.sleep(0.05)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -119,13 +125,14 @@ def _pid_in(descriptor: int) -> int | None:
 
 
 def _lives(pid: int) -> bool:
+    """A zombie, which nobody collects in some containers, does not."""
     try:
         os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:  # another user's, or a system without /proc
         return True
-    return True
 
 
 def holder(data: Path) -> int | None:
@@ -135,7 +142,7 @@ def holder(data: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        if _try_lock(descriptor):
+        if _try_lock(descriptor, fcntl.LOCK_SH):
             return None
         return _pid_in(descriptor)
     finally:
