@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from colonnade.gateway.exchange import Exchange
 from colonnade.gateway.handlers.authenticate import ANONYMOUS, decompress
+from colonnade.gateway.plans import Plan
 from colonnade.kernel import operations
+from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call
 
 
@@ -19,7 +23,7 @@ def parse(exchange: Exchange) -> None:
     exchange.call = Call(
         service=plan.service,
         operation=plan.operation,
-        parameters=plan.parse(exchange),
+        parameters=_parameters(plan, exchange),
         principal=principal,
         platform=exchange.platform,
         account=principal.account,
@@ -29,6 +33,13 @@ def parse(exchange: Exchange) -> None:
         source=exchange.source,
         details=_details(exchange) if plan.service in ("s3", "sts") else {},
     )
+
+
+def _parameters(plan: Plan, exchange: Exchange) -> dict[str, Any]:
+    try:
+        return plan.parse(exchange)
+    except RecursionError:
+        raise ServiceError("SerializationException", "the request is nested too deeply", status=400) from None
 
 
 def _details(exchange: Exchange) -> dict[str, str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from colonnade.gateway.exchange import Exchange
+from colonnade.kernel.errors import ServiceError
 
 
 def validate(exchange: Exchange) -> None:
     assert exchange.plan is not None
     assert exchange.call is not None
-    exchange.plan.validate(exchange.call.parameters)
+    try:
+        exchange.plan.validate(exchange.call.parameters)
+    except RecursionError:
+        raise ServiceError("SerializationException", "the request is nested too deeply", status=400) from None

@@ -31,7 +31,7 @@ def decode(body: bytes) -> Any:
     """Raises SerializationException. NaN and Infinity, which botocore writes bare, are understood."""
     try:
         return _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return json.loads(body)
