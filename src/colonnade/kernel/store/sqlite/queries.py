@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colonnade.kernel.store import Order, Query
+from colonnade.kernel.store.names import end_of_prefix
 
 _BOUNDS = (
     ("created_after", "created > ?"),
@@ -54,7 +55,7 @@ def _name_bounds(query: Query) -> list[tuple[str, list[Any]]]:
     bounds: list[tuple[str, list[Any]]] = []
     if query.name_prefix:
         bounds.append(("name >= ?", [query.name_prefix]))
-        if end := _end_of_prefix(query.name_prefix):
+        if end := end_of_prefix(query.name_prefix):
             bounds.append(("name < ?", [end]))
     if query.name_from:
         bounds.append(("name >= ?", [query.name_from]))
@@ -80,16 +81,3 @@ def _other_bounds(query: Query) -> list[tuple[str, list[Any]]]:
     if query.active is not None:
         bounds.append(("active = 1" if query.active else "active = 0", []))
     return bounds
-
-
-def _end_of_prefix(prefix: str) -> str:
-    """The least text above everything that begins with `prefix`; empty when nothing is above.
-
-    >>> _end_of_prefix("logs/"), _end_of_prefix("a\\U0010ffff")
-    ('logs0', 'b')
-    """
-    stem = prefix.rstrip("\U0010ffff")
-    if not stem:
-        return ""
-    above = ord(stem[-1]) + 1
-    return stem[:-1] + chr(0xE000 if above == 0xD800 else above)  # Surrogates are no characters of UTF-8.

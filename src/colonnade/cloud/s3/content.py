@@ -1,0 +1,161 @@
+"""Bytes on their way in (hashed, verified, kept) and out (verified once more)."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Protocol
+
+from colonnade.cloud.s3 import checksums
+from colonnade.cloud.s3.index import ObjectRecord
+from colonnade.cloud.s3.refusals import refusal
+from colonnade.kernel.errors import ServiceError
+from colonnade.objects import PIECE, ObjectStore, Reading
+
+MOST = 5 * 1024**3
+"""Bytes in one PutObject or part."""
+
+
+class Source(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    blob: str
+    size: int
+    md5: bytes
+    crc32: int
+    algorithm: str
+    checksum: str
+    """Base64 of the algorithm that the client named; both empty when it named none."""
+
+
+def receive(objects: ObjectStore, parameters: Mapping[str, Any], *, algorithm: str = "") -> Received:
+    """Keep the call's Body. Raises what S3 says to a body that is not what its checksums promise, keeping nothing.
+    `algorithm` is computed when the parameters name none."""
+    body = parameters.get("Body")
+    source: Source = BytesIO(body or b"") if body is None or isinstance(body, bytes) else body
+    length: int = getattr(source, "length", None) or 0
+    if length > MOST:
+        raise refusal("EntityTooLarge", MaxSizeAllowed=str(MOST), ProposedSize=str(length))
+    incoming = _Incoming(source, parameters, checksums.wanted(parameters) or algorithm)
+    blob = objects.write(incoming.pieces())
+    return incoming.received(blob.id, blob.size)
+
+
+class _Incoming:
+    def __init__(self, source: Source, parameters: Mapping[str, Any], algorithm: str) -> None:
+        self._source = source
+        self._said = checksums.given(parameters)
+        self._said_md5 = parameters.get("ContentMD5")
+        self._algorithm = algorithm
+        self._sum = checksums.begin(algorithm) if algorithm not in ("", "CRC32") else None
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._crc32 = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """What comes in. The verdict falls before the last step, so that whoever keeps the bytes learns of it."""
+        size = 0
+        while piece := self._source.read(PIECE):
+            size += len(piece)
+            if size > MOST:
+                raise refusal("EntityTooLarge", MaxSizeAllowed=str(MOST))
+            self._md5.update(piece)
+            self._crc32 = zlib.crc32(piece, self._crc32)
+            if self._sum is not None:
+                self._sum.update(piece)
+            yield piece
+        self._verify()
+
+    def received(self, blob: str, size: int) -> Received:
+        checksum = checksums.text(self._digest()) if self._algorithm else ""
+        return Received(blob, size, self._md5.digest(), self._crc32, self._algorithm, checksum)
+
+    def _verify(self) -> None:
+        if self._said_md5 is not None:
+            checksums.verify_md5(self._said_md5, self._md5.digest())
+        said = self._said or checksums.in_trailers(getattr(self._source, "trailers", {}))
+        if said is None:
+            return
+        algorithm, value = said
+        self._algorithm = self._algorithm or ("CRC32" if algorithm == "CRC32" else "")
+        if algorithm != self._algorithm:
+            raise refusal(
+                "InvalidRequest",
+                f"The checksum is {algorithm}, but x-amz-sdk-checksum-algorithm announced {self._algorithm or 'none'}. "
+                "Announce the one that is sent.",
+            )
+        checksums.verify(algorithm, value, self._digest())
+
+    def _digest(self) -> bytes:
+        return self._crc32.to_bytes(4, "big") if self._sum is None else self._sum.digest()
+
+
+class Pieces:
+    """A Source that hands on what a Reading yields."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._pieces = iter(reading)
+
+    def read(self, size: int = -1, /) -> bytes:
+        return next(self._pieces, b"")
+
+
+class Download:
+    """A kernel ByteStream of part of an object. A whole one is checked on the way: its last piece is held back when the
+    bytes on disk are no longer those that were put, so that the client sees a broken transfer and not a wrong object."""
+
+    def __init__(self, record: ObjectRecord, reading: Reading) -> None:
+        self.length = reading.length
+        self._reading = reading
+        self._expected = record.crc32 if reading.length == record.size else None
+        self._etag = record.etag
+
+    def __iter__(self) -> Iterator[bytes]:
+        crc32, left = 0, self.length
+        for piece in self._reading:
+            left -= len(piece)
+            if self._expected is not None:
+                crc32 = zlib.crc32(piece, crc32)
+                if not left and crc32 != self._expected:
+                    raise self._damaged()
+            yield piece
+
+    def close(self) -> None:
+        self._reading.close()
+
+    def checked(self) -> Download | Loaded:
+        """Small ones are read at once, so that damage is told before the answer begins, and the file is let go."""
+        if self.length > PIECE:
+            return self
+        try:
+            return Loaded(b"".join(self))
+        finally:
+            self.close()
+
+    def _damaged(self) -> ServiceError:
+        return ServiceError(
+            "InternalError",
+            f"The stored bytes of the object with ETag {self._etag} do not match their checksum: the disk changed them. "
+            "Put the object again, or restore a backup of the data folder.",
+            status=500,
+        )
+
+
+class Loaded:
+    """A ByteStream that is in memory already."""
+
+    def __init__(self, data: bytes) -> None:
+        self.length = len(data)
+        self._data = data
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._data:
+            yield self._data
+
+    def close(self) -> None:
+        """Nothing is held."""

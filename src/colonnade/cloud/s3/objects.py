@@ -1,0 +1,285 @@
+"""PutObject, GetObject, HeadObject, GetObjectAttributes, DeleteObject, DeleteObjects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from colonnade.cloud.s3 import checksums, ranges, requests
+from colonnade.cloud.s3.access import object_arn, on_new_object, on_object
+from colonnade.cloud.s3.conditions import check_reading, check_writing
+from colonnade.cloud.s3.content import Download, receive
+from colonnade.cloud.s3.index import ObjectRecord, bucket_of, find_object, objects, put_object, record
+from colonnade.cloud.s3.refusals import invalid_argument, refusal
+from colonnade.kernel.errors import ServiceError
+from colonnade.kernel.operations import Call, Result, operation
+from colonnade.kernel.ports import Principals
+from colonnade.kernel.store import Transaction
+from colonnade.objects import ObjectStore
+
+
+@operation("s3", "PutObject", demand=on_new_object)
+def put(call: Call) -> Result:
+    parameters = call.parameters
+    check_new(call)
+    blobs = call.platform.the(ObjectStore)
+    received = receive(blobs, parameters)
+    new = ObjectRecord(
+        blob=received.blob,
+        size=received.size,
+        etag=received.md5.hex(),
+        crc32=received.crc32,
+        modified=float(int(call.now)),
+        headers=requests.headers(parameters),
+        metadata=requests.metadata(parameters),
+        tags=requests.tags_of_header(parameters),
+        algorithm=received.algorithm,
+        checksum=received.checksum,
+    )
+    keep(call, new)
+    return {"ETag": quoted(new.etag), **checksum_members(new)}
+
+
+def check_new(call: Call) -> None:
+    """All that can be refused before a byte is read."""
+    parameters = call.parameters
+    requests.check_options(parameters)
+    requests.check_key(parameters["Key"])
+    requests.metadata(parameters)
+    requests.tags_of_header(parameters)
+    with call.platform.store.read() as reader:
+        bucket = bucket_of(reader, call)
+        if "IfMatch" in parameters or "IfNoneMatch" in parameters:
+            stored = reader.get(objects(call.partition, bucket.name).key(parameters["Key"]))
+            check_writing(parameters, parameters["Key"], record(stored) if stored else None)
+
+
+def keep(call: Call, new: ObjectRecord) -> None:
+    """Put the record under the call's key; its blob goes when that fails, its predecessor's when it is done."""
+    blobs = call.platform.the(ObjectStore)
+    try:
+        with call.platform.store.write() as transaction:
+            replaced = replace_object(transaction, call, new)
+    except BaseException:
+        blobs.delete(new.blob)
+        raise
+    if replaced is not None:
+        blobs.delete(replaced.blob)
+
+
+def replace_object(transaction: Transaction, call: Call, new: ObjectRecord) -> ObjectRecord | None:
+    """What was there before. The bucket and the conditions are asked again, now that nobody else writes."""
+    bucket, key = bucket_of(transaction, call).name, call.parameters["Key"]
+    stored = transaction.get(objects(call.partition, bucket).key(key))
+    current = record(stored) if stored else None
+    check_writing(call.parameters, key, current)
+    put_object(transaction, call, bucket, key, new)
+    return current
+
+
+@operation("s3", "GetObject", demand=on_object("GetObject"))
+def get(call: Call) -> Result:
+    for _ in range(10):
+        found = find_readable(call)
+        check_reading(call.parameters, found)
+        part = _part(call, found)
+        first, last = part or (0, found.size - 1)
+        try:
+            reading = call.platform.the(ObjectStore).open(found.blob, first, last - first + 1)
+        except FileNotFoundError:
+            continue  # Replaced between the two looks: the new one will be there.
+        return {**describe(call, found, part), "Body": Download(found, reading).checked()}
+    raise ServiceError(
+        "InternalError",
+        f"The bytes of {call.parameters['Bucket']}/{call.parameters['Key']} are missing on disk. Put the object again, or "
+        "restore a backup of the data folder.",
+        status=500,
+    )
+
+
+@operation("s3", "HeadObject", demand=on_object("GetObject"))
+def head(call: Call) -> Result:
+    found = find_readable(call)
+    check_reading(call.parameters, found)
+    return describe(call, found, _part(call, found))
+
+
+def find_readable(call: Call) -> ObjectRecord:
+    """Raises NoSuchKey only to those who may know which keys there are."""
+    requests.check_version(call.parameters)
+    requests.check_options(call.parameters)
+    with call.platform.store.read() as reader:
+        bucket = bucket_of(reader, call).name
+        try:
+            return find_object(reader, call, bucket, call.parameters["Key"])
+        except ServiceError:
+            allows = call.platform.the(Principals).allows
+            if not allows(call.principal, "s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}"):
+                raise refusal("AccessDenied") from None
+            raise
+
+
+def _part(call: Call, found: ObjectRecord) -> tuple[int, int] | None:
+    """The bytes that Range or PartNumber mean; None for all."""
+    number = call.parameters.get("PartNumber")
+    if number is None:
+        return ranges.resolve(call.parameters.get("Range"), found.size)
+    if "Range" in call.parameters:
+        raise refusal("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+    sizes = [part.size for part in found.parts] or [found.size]
+    if not 1 <= number <= len(sizes):
+        raise refusal("InvalidPartNumber", ActualPartCount=str(len(sizes)), PartNumberRequested=str(number))
+    first = sum(sizes[: number - 1])
+    return (first, first + sizes[number - 1] - 1) if sizes[number - 1] else None
+
+
+_OVERRIDES = {f"Response{name}": name for name in requests.HEADERS}
+
+
+def describe(call: Call, found: ObjectRecord, part: tuple[int, int] | None) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "AcceptRanges": "bytes",
+        "LastModified": found.modified,
+        "ContentLength": found.size,
+        "ETag": quoted(found.etag),
+        "ContentType": "binary/octet-stream",
+        **found.headers,
+    }
+    if found.metadata:
+        result["Metadata"] = found.metadata
+    if found.tags:
+        result["TagCount"] = len(found.tags)
+    for override, name in _OVERRIDES.items():
+        if override in call.parameters:
+            result[name] = call.parameters[override]
+    if "PartNumber" in call.parameters and found.parts:
+        result["PartsCount"] = len(found.parts)
+    if part is not None:
+        first, last = part
+        result["ContentLength"] = last - first + 1
+        result["ContentRange"] = f"bytes {first}-{last}/{found.size}"
+    if call.parameters.get("ChecksumMode") == "ENABLED" and result["ContentLength"] == found.size:
+        result.update(checksum_members(found))
+    return result
+
+
+def quoted(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def checksum_members(found: ObjectRecord) -> dict[str, str]:
+    """What the client asked for at writing; CRC32, which is always known, when it asked for none."""
+    if found.checksum:
+        return {checksums.member(found.algorithm): found.checksum, "ChecksumType": found.checksum_type}
+    return {"ChecksumCRC32": checksums.text(found.crc32.to_bytes(4, "big")), "ChecksumType": "FULL_OBJECT"}
+
+
+@operation("s3", "GetObjectAttributes", demand=on_object("GetObject", "GetObjectAttributes"))
+def attributes(call: Call) -> Result:
+    found = find_readable(call)
+    known: dict[str, Any] = {
+        "ETag": found.etag,
+        "Checksum": checksum_members(found),
+        "ObjectParts": _object_parts(call, found),
+        "StorageClass": "STANDARD",
+        "ObjectSize": found.size,
+    }
+    asked = [name.strip() for text in call.parameters["ObjectAttributes"] for name in str(text).split(",")]
+    for name in asked:
+        if name not in known:
+            raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", name)
+    chosen = {name: known[name] for name in asked if known[name] is not None}
+    return {"LastModified": found.modified, **chosen}
+
+
+def _object_parts(call: Call, found: ObjectRecord) -> Mapping[str, Any] | None:
+    if not found.parts:
+        return None
+    result: dict[str, Any] = {"TotalPartsCount": len(found.parts)}
+    if found.checksum_type != "COMPOSITE":
+        return result
+    after = int(call.parameters.get("PartNumberMarker") or 0)
+    limit = requests.number(call.parameters, "MaxParts", 1000)
+    shown = list(enumerate(found.parts, start=1))[after : after + limit]
+    return {
+        **result,
+        "PartNumberMarker": after,
+        "NextPartNumberMarker": shown[-1][0] if shown else after,
+        "MaxParts": limit,
+        "IsTruncated": after + len(shown) < len(found.parts),
+        "Parts": [
+            {"PartNumber": number, "Size": part.size, checksums.member(found.algorithm): part.checksum}
+            for number, part in shown
+        ],
+    }
+
+
+@operation("s3", "DeleteObject", demand=on_object("DeleteObject"))
+def delete(call: Call) -> Result:
+    requests.check_version(call.parameters)
+    requests.check_options(call.parameters)
+    blob = _remove(call, call.parameters["Key"])
+    if blob is not None:
+        call.platform.the(ObjectStore).delete(blob)
+    return {}
+
+
+def _remove(call: Call, key: str) -> str | None:
+    """The blob that nobody names any more."""
+    with call.platform.store.write() as transaction:
+        return remove_from(transaction, call, key, call.parameters)
+
+
+def remove_from(transaction: Transaction, call: Call, key: str, conditions: Mapping[str, Any]) -> str | None:
+    stored_key = objects(call.partition, bucket_of(transaction, call).name).key(key)
+    stored = transaction.get(stored_key)
+    current = record(stored) if stored else None
+    check_writing({name: value for name, value in conditions.items() if name == "IfMatch"}, key, current)
+    if current is None:
+        return None
+    transaction.delete(stored_key)
+    return current.blob
+
+
+@operation("s3", "DeleteObjects", demand=lambda call: [])
+def delete_many(call: Call) -> Result:
+    """Each key is authorised by itself, and told by itself when it is refused."""
+    requests.check_options(call.parameters)
+    asked = call.parameters["Delete"]
+    entries = asked.get("Objects") or []
+    if not 0 < len(entries) <= 1000:
+        raise refusal("MalformedXML")
+    allowed = [entry for entry in entries if _may_delete(call, entry["Key"])]
+    deleted, errors, blobs = _delete_all(call, allowed)
+    for blob in blobs:
+        call.platform.the(ObjectStore).delete(blob)
+    refused = [entry for entry in entries if entry not in allowed]
+    errors += [{"Key": entry["Key"], "Code": "AccessDenied", "Message": "Access Denied"} for entry in refused]
+    result: dict[str, Any] = {} if asked.get("Quiet") or not deleted else {"Deleted": deleted}
+    return {**result, "Errors": errors} if errors else result
+
+
+def _may_delete(call: Call, key: str) -> bool:
+    arn = object_arn(call, call.parameters["Bucket"], key)
+    return call.platform.the(Principals).allows(call.principal, "s3:DeleteObject", arn)
+
+
+def _delete_all(
+    call: Call, entries: list[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    deleted: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+    blobs: list[str] = []
+    with call.platform.store.write() as transaction:
+        bucket_of(transaction, call)
+        for entry in entries:
+            conditions = {"IfMatch": entry["ETag"]} if "ETag" in entry else {}
+            try:
+                requests.check_version(entry)
+                blob = remove_from(transaction, call, entry["Key"], conditions)
+            except ServiceError as error:
+                errors.append({"Key": entry["Key"], "Code": error.code, "Message": error.message})
+                continue
+            deleted.append({"Key": entry["Key"]})
+            blobs += [blob] if blob is not None else []
+    return deleted, errors, blobs

@@ -1,0 +1,73 @@
+"""Tags of objects and of buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from colonnade.cloud.s3 import requests
+from colonnade.cloud.s3.access import on_bucket, on_object
+from colonnade.cloud.s3.index import Bucket, bucket_of, buckets, document, find_object, put_object
+from colonnade.cloud.s3.refusals import refusal
+from colonnade.kernel.operations import Call, Result, operation
+
+
+@operation("s3", "PutObjectTagging", demand=on_object("PutObjectTagging"))
+def put_object_tagging(call: Call) -> Result:
+    _set_object_tags(
+        call, requests.checked_tags(list(call.parameters["Tagging"].get("TagSet") or []), most=10)
+    )
+    return {}
+
+
+@operation("s3", "DeleteObjectTagging", demand=on_object("DeleteObjectTagging"))
+def delete_object_tagging(call: Call) -> Result:
+    _set_object_tags(call, {})
+    return {}
+
+
+def _set_object_tags(call: Call, tags: Mapping[str, str]) -> None:
+    requests.check_version(call.parameters)
+    key = call.parameters["Key"]
+    with call.platform.store.write() as transaction:
+        bucket = bucket_of(transaction, call).name
+        found = find_object(transaction, call, bucket, key)
+        put_object(transaction, call, bucket, key, msgspec.structs.replace(found, tags=dict(tags)))
+
+
+@operation("s3", "GetObjectTagging", demand=on_object("GetObjectTagging"))
+def get_object_tagging(call: Call) -> Result:
+    requests.check_version(call.parameters)
+    with call.platform.store.read() as reader:
+        found = find_object(reader, call, bucket_of(reader, call).name, call.parameters["Key"])
+    return {"TagSet": requests.tag_set(found.tags)}
+
+
+@operation("s3", "PutBucketTagging", demand=on_bucket("PutBucketTagging"))
+def put_bucket_tagging(call: Call) -> Result:
+    _set_bucket_tags(
+        call, requests.checked_tags(list(call.parameters["Tagging"].get("TagSet") or []), most=50)
+    )
+    return {}
+
+
+@operation("s3", "DeleteBucketTagging", demand=on_bucket("PutBucketTagging"))
+def delete_bucket_tagging(call: Call) -> Result:
+    _set_bucket_tags(call, {})
+    return {}
+
+
+def _set_bucket_tags(call: Call, tags: dict[str, str]) -> None:
+    with call.write() as transaction:
+        bucket: Bucket = msgspec.structs.replace(bucket_of(transaction, call), tags=tags)
+        transaction.put(buckets(call.partition).key(bucket.name), document(bucket), at=call.now)
+
+
+@operation("s3", "GetBucketTagging", demand=on_bucket("GetBucketTagging"))
+def get_bucket_tagging(call: Call) -> Result:
+    with call.platform.store.read() as reader:
+        bucket = bucket_of(reader, call)
+    if not bucket.tags:
+        raise refusal("NoSuchTagSet", BucketName=bucket.name)
+    return {"TagSet": requests.tag_set(bucket.tags)}
