@@ -34,7 +34,10 @@ def decode(body: bytes) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return json.loads(body)
+        value = json.loads(body)
+        # Half a surrogate pair is JSON to Python, but nothing could ever store or answer it.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except (ValueError, RecursionError) as error:
         raise ServiceError("SerializationException", f"the request body is not JSON: {error}") from None
 
