@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,13 +14,13 @@ SECONDS_BETWEEN_LOOKS = 1.0
 def followed(logs: Any, job: str) -> Iterator[None]:
     """While the block runs, and once more when it ends, print what the job's log streams have got."""
     finished = threading.Event()
-    follower = threading.Thread(target=_follow, args=(logs, job, finished), daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        finished.set()
-        follower.join()
+    with ThreadPoolExecutor(1) as followers:
+        following = followers.submit(_follow, logs, job, finished)
+        try:
+            yield
+        finally:
+            finished.set()
+        following.result()  # What went wrong there must not be lost here.
 
 
 def _follow(logs: Any, job: str, finished: threading.Event) -> None:
