@@ -155,16 +155,23 @@ class ProcessExecutor:
         return None
 
     def _specify(self, work: Work, folder: WorkFolder) -> None:
+        described = specify(work, folder)
         run = str(self._sockets / _digest(str(folder.path))) if work.serves else ""
         if run:
             Path(run).mkdir(mode=0o700, exist_ok=True)
-        uid = self._user(work.id) if self.isolation == "namespace" else None
-        described = specify(work, folder) | {
-            "isolation": self.isolation, "uid": uid, "run": run, "mark": f"{work.id}.{_digest(str(self._works))}",
-            "python": self._python, "shown": self._shown, "keep": self._keep, "hide": self._hide,
-            "overlays": str(self._overlays), "lifeline": self._lifeline if work.serves else "",
+        described |= {
+            "isolation": self.isolation,
+            "uid": self._user(work.id) if self.isolation == "namespace" else None,
+            "run": run,
+            "mark": f"{work.id}.{_digest(str(self._works))}",
+            "python": self._python,
+            "shown": self._shown,
+            "keep": self._keep,
+            "hide": self._hide,
+            "overlays": str(self._overlays),
+            "lifeline": self._lifeline if work.serves else "",
             "patience": self.patience,
-        }  # fmt: skip
+        }
         write_json(folder.specification, described)
 
     def _user(self, work_id: str) -> int:

@@ -74,9 +74,12 @@ def take_lock(path: Path, *, shared: bool = False) -> int | None:
 
 
 def is_locked(path: Path) -> bool:
-    if not path.exists():
+    try:
+        descriptor = take_lock(path, shared=True) if path.exists() else -1
+    except FileNotFoundError:
+        return False  # forgotten in between
+    if descriptor == -1:
         return False
-    descriptor = take_lock(path, shared=True)
     if descriptor is None:
         return True
     os.close(descriptor)

@@ -1,7 +1,8 @@
 """A private view of the machine for one work: its folder at `/opt/ml`, its own `/tmp`, without the server's data.
 
 Runs in the process that becomes the command (`enter.py`), between fork and exec. As root the work also gets a user id of
-its own; without root a user namespace gives the right to mount, and the work keeps the server's user.
+its own, and cannot undo any of this. Without root a user namespace gives the right to mount, but the work keeps the server's
+user: it is kept from stumbling over the server's data, not from fetching it through `/proc/<server>/root` on purpose.
 
 The one idea: what must be kept visible is opened first (as `O_PATH` descriptors), then whole folders are covered, then the
 kept ones are bound back in from their descriptors at their old paths. That hides the data folder, replaces `/tmp`, and lets an

@@ -163,6 +163,8 @@ def _check_checkpoints(request: Parameters) -> None:
 
 
 def _check_pass_role(call: Call, role_arn: str) -> None:
+    if call.invoked_by and call.principal.identity_arn == role_arn:
+        return  # A resource's job runs as the resource's own role: it was passed when the resource was created.
     if not call.platform.the(Principals).allows(
         call.principal, "iam:PassRole", role_arn, {"iam:PassedToService": SERVICE}
     ):

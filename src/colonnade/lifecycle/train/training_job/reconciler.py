@@ -7,6 +7,7 @@ are brought over in steps that can be repeated: log positions are kept by the st
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 from colonnade.executors import Executor, Observation, Phase
 from colonnade.jobs import artefacts, checkpoints, logs
@@ -107,6 +108,7 @@ def _enter_training(document: Document, at: float) -> None:
 def _collect(platform: Platform, key: Key, job: Document, role: Principal, end: Observation) -> Outcome:
     """Bring over what an ended work left, and write down how it ended."""
     stopping = job["TrainingJobStatus"] == states.STOPPING
+    TRAINING_JOBS.update(platform, key, lambda document: document.update(_Usage=asdict(end.usage)))
     if stopping and not end.staged:
         return _stopped(platform, key)
     _save_checkpoints(platform, key, job, role, pause=0.0)
