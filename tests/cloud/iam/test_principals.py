@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import Any
 
@@ -203,6 +204,29 @@ def test_a_role_that_does_not_exist_is_refused_unless_lenient() -> None:
     assert lenient.principals.allows(principal, "s3:GetObject", "*")
     with pytest.raises(ServiceError):
         lenient.principals.assume_for_service("not-an-arn", "sagemaker.amazonaws.com", "train")
+
+
+def test_no_thread_is_allowed_anything_by_a_policy_that_is_gone() -> None:
+    world = World()
+    ann = world.user(InlinePolicies={"all": statement("Allow", "*", "*")})
+    gone = threading.Event()
+    wrong: list[str] = []
+
+    def ask() -> None:
+        for i in range(3000):
+            late = gone.is_set()
+            if world.principals.allows(ann, INVOKE, f"{ENDPOINT}-{i % 7}") and late:
+                wrong.append(f"call {i}")
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    world.user(InlinePolicies={})
+    world.signals.publish("identity")
+    gone.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 def test_a_kept_decision_costs_next_to_nothing() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 ROLE = "arn:aws:iam::123456789012:role/job"
@@ -167,3 +170,17 @@ def test_a_key_tells_its_account(cloud: Any) -> None:
     assert sts.get_access_key_info(AccessKeyId=key["AccessKeyId"])["Account"] == "123456789012"
     with pytest.raises(ClientError, match="unknown or inactive"):
         sts.get_access_key_info(AccessKeyId="A" * 20)
+
+
+def test_nobody_is_not_somebody(cloud: Any) -> None:
+    make_role(cloud, "*")
+    unsigned = boto3.session.Session().client(
+        "sts", endpoint_url=cloud.url, region_name="us-east-1", config=Config(signature_version=UNSIGNED)
+    )
+    for ask in (
+        unsigned.get_caller_identity,
+        unsigned.get_session_token,
+        lambda: unsigned.assume_role(RoleArn=ROLE, RoleSessionName="me"),
+    ):
+        with pytest.raises(ClientError, match="MissingAuthenticationToken"):
+            ask()

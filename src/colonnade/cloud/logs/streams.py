@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -67,7 +68,8 @@ class FileLogStreams:
         path = self.path(account, region, group, stream)
         while not frames.append(path, stamped, position=position, now=self._now()):
             self.create_group(account, region, group)
-            self.create_stream(account, region, group, stream)
+            with suppress(FileNotFoundError):  # the group was deleted in this very moment: once more
+                self.create_stream(account, region, group, stream)
 
     def position(self, account: str, region: str, group: str, stream: str) -> int:
         try:
