@@ -51,13 +51,12 @@ class Variant:
             return None
         if self.random_routing:
             return alive[int(rng.random() * len(alive))]
+        loads = [instance.outstanding for instance in alive]
+        least = min(loads)
+        idlest = [instance for instance, load in zip(alive, loads, strict=True) if load == least]
         # Among equals it is each one's turn, or the first would get all of a light load.
-        self._turn = turn = (self._turn + 1) % len(alive)
-        return min(alive[turn:] + alive[:turn], key=_outstanding)
-
-
-def _outstanding(instance: Instance) -> int:
-    return instance.outstanding
+        self._turn += 1
+        return idlest[self._turn % len(idlest)]
 
 
 class Route:

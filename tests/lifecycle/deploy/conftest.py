@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,17 +24,31 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.operations import Call, Result
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import LogEvent, LogStreams, ObjectContent, ObjectInfo, Principal, Principals, Storage
+from colonnade.kernel.ports import (
+    LogEvent,
+    LogStreams,
+    ObjectContent,
+    ObjectInfo,
+    Principal,
+    Principals,
+    Storage,
+)
 from colonnade.kernel.reconcile.driver import Driver
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store.memory import MemoryStore
-from colonnade.lifecycle.deploy import endpoint_config, model  # noqa: F401 - registers operations
-from colonnade.lifecycle.deploy.endpoint import invoke, reconciler  # noqa: F401 - registers operations
-from colonnade.lifecycle.deploy.endpoint import operations as endpoint_operations  # noqa: F401
 from colonnade.serving.artifacts import Artifacts
 from colonnade.serving.router import Router
 from colonnade.serving.snapshot import Snapshot
 from colonnade.testing.executor import BytesContent
+
+for _name in (
+    "model",
+    "endpoint_config",
+    "endpoint.operations",
+    "endpoint.invoke",
+    "endpoint.reconciler",
+):
+    import_module(f"colonnade.lifecycle.deploy.{_name}")
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/hosting"
@@ -159,7 +174,11 @@ class Bench:
 
     async def ask(self, name: str, body: bytes, **more: Any) -> Mapping[str, Any]:
         call = self.call(
-            "sagemaker-runtime", "InvokeEndpoint", EndpointName=name, Body=body, **{"ContentType": "text/csv", **more}
+            "sagemaker-runtime",
+            "InvokeEndpoint",
+            EndpointName=name,
+            Body=body,
+            **{"ContentType": "text/csv", **more},
         )
         handler: Any = operations.find("sagemaker-runtime", "InvokeEndpoint").handler
         answered: Mapping[str, Any] = await handler(call)
@@ -205,7 +224,9 @@ class Bench:
         return self.do("DescribeEndpoint", EndpointName=name)
 
     def settled(self, name: str, status: str = "InService") -> Result:
-        until(lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"), f"{name} settles")
+        until(
+            lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"), f"{name} settles"
+        )
         described = self.describe(name)
         assert described["EndpointStatus"] == status, described
         return described

@@ -206,7 +206,7 @@ def test_an_update_switches_to_the_new_model_and_removes_the_old_replicas(bench:
 
     watching = asyncio.run_coroutine_threadsafe(watch(), bench.loop)
     bench.do("UpdateEndpoint", EndpointName="who", EndpointConfigName="two")
-    with pytest.raises(ServiceError, match='Cannot update in-progress endpoint "arn:.*endpoint/who"'):
+    with pytest.raises(ServiceError, match=r'Cannot update in-progress endpoint "arn:.*endpoint/who"'):
         bench.do("UpdateEndpoint", EndpointName="who", EndpointConfigName="one")
     described = bench.settled("who")
     watching.result(60)
@@ -245,8 +245,10 @@ def test_an_endpoint_whose_model_does_not_load_fails_with_the_reason_and_can_be_
 
     described = bench.settled("none", "Failed")
 
-    assert described["FailureReason"].startswith("The model of production variant AllTraffic cannot be loaded:")
-    with pytest.raises(ServiceError, match="Endpoint none of account 123456789012 not found."):
+    assert described["FailureReason"].startswith(
+        "The model of production variant AllTraffic cannot be loaded:"
+    )
+    with pytest.raises(ServiceError, match="Endpoint none of account 123456789012 not found"):
         bench.invoke("none", b"1")
     bench.do("DeleteEndpoint", EndpointName="none")
     bench.gone("none")
@@ -286,7 +288,7 @@ def test_a_deleted_endpoint_leaves_no_process_and_no_route(bench: Bench) -> None
         "ValidationError",
         "Endpoint who of account 123456789012 not found.",
     )
-    with pytest.raises(ServiceError, match='Could not find endpoint "arn:.*:endpoint/who".'):
+    with pytest.raises(ServiceError, match=r'Could not find endpoint "arn:.*:endpoint/who"\.'):
         bench.describe("who")
 
 

@@ -100,7 +100,7 @@ def _plain(value: Any) -> Any:
 
 def _to_csv(prediction: Any) -> str:
     stream = io.StringIO()
-    np.savetxt(stream, prediction, delimiter=",", fmt="%s")
+    np.savetxt(stream, np.atleast_1d(prediction), delimiter=",", fmt="%s")
     return stream.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,15 @@ _RECORDIO = "application/x-recordio-protobuf"
 
 
 def model(model_dir: str) -> Any:
-    """The Booster in `xgboost-model`: saved, or pickled as versions before 1.3 do."""
-    import xgboost
+    """The Booster in `xgboost-model`, JSON or UBJSON."""
+    from colonnade.algorithms.xgboost import models
 
-    path = Path(model_dir, "xgboost-model")
+    path = Path(model_dir, models.NAME)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} does not exist: provide a model_fn, or put the model under that name"
         )
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(path)
-    except xgboost.core.XGBoostError:
-        booster = pickle.loads(path.read_bytes())
-    return booster
+    return models.read(path.read_bytes(), path.name)
 
 
 def decode(body: str | bytes, content_type: str) -> Any:
