@@ -3,7 +3,6 @@ from __future__ import annotations
 import time
 
 from cloud.s3.doubles import S3, blobs
-
 from colonnade.cloud.s3 import orphans
 from colonnade.kernel.platform import Platform
 from colonnade.objects import ObjectStore
