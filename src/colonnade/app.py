@@ -116,10 +116,7 @@ def _store(settings: Settings) -> Store:
 def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock | None = None) -> Platform:
     from colonnade.cloud.iam.principals import StoredPrincipals
     from colonnade.cloud.logs.streams import FileLogStreams
-    try:
-        from colonnade.cloud.s3.storage import S3Storage
-    except ModuleNotFoundError:
-        S3Storage = None
+    from colonnade.cloud.s3.storage import S3Storage
     from colonnade.objects import ObjectStore
     from colonnade.objects.filesystem import FilesystemObjects
 
@@ -132,8 +129,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     platform.provide(
         ObjectStore, FilesystemObjects(settings.data / "objects", durable=not settings.ephemeral)
     )
-    if S3Storage:
-        platform.provide(Storage, S3Storage(platform))
+    platform.provide(Storage, S3Storage(platform))
     platform.provide(LogStreams, FileLogStreams(settings.data / "logs", platform.clock))
     return platform
 
