@@ -27,8 +27,8 @@ _POSIX = {
     "XDigit": "0-9a-fA-F",
 }
 _LAST_ASSIGNED = 0x323B0
-_PROPERTY = re.compile(r"\\p\{(\w+)\}|\\p([LMNPSZC])")
-_TOKEN = re.compile(r"\\[pP]\{\w+\}|\\p[LMNPSZC]|\\.|\[|\]", re.DOTALL)
+_PROPERTY = re.compile(r"\\[pP]\{(\w+)\}|\\[pP]([LMNPSZC])")
+_TOKEN = re.compile(r"\\[pP]\{\w+\}|\\[pP][LMNPSZC]|\\.|\[|\]", re.DOTALL)
 
 
 @cache
@@ -53,7 +53,9 @@ def _translated(pattern: str) -> str | None:
     text = text.replace(r"\ud800\udc00-\udbff\udfff", r"\U00010000-\U0010FFFF")
     text = re.sub(r"\\x\{([0-9a-fA-F]+)\}", lambda found: f"\\U{int(found.group(1), 16):08x}", text)
     text = text.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!").replace(r"\z", r"\Z")
-    return _with_properties(text) if "\\p" in text else text
+    # Java takes the dash after a class as itself.
+    text = re.sub(r"(\\[wWdDsS])-(?=[^\]])", r"\1\\-", text)
+    return _with_properties(text) if "\\p" in text or "\\P" in text else text
 
 
 def _with_properties(text: str) -> str | None:
@@ -67,7 +69,7 @@ def _with_properties(text: str) -> str | None:
         word = token.group()
         if word in "[]":
             inside = word == "["
-        elif word.startswith("\\p"):
+        elif word.startswith(("\\p", "\\P")):
             ranges = _ranges_of(word)
             if ranges is None:
                 return None
@@ -81,19 +83,20 @@ def _ranges_of(word: str) -> str | None:
     if found is None:
         return None
     name = found.group(1) or found.group(2)
+    negated = word.startswith("\\P")
     if name in _POSIX:
-        return _POSIX[name]
+        return None if negated else _POSIX[name]
     name = name.removeprefix("Is") if len(name) <= 4 else name
-    return _category(name) if re.fullmatch("[LMNPSZC][a-z]?", name) else None
+    return _category(name, not negated) if re.fullmatch("[LMNPSZC][a-z]?", name) else None
 
 
 @cache
-def _category(name: str) -> str:
-    """Ranges of all characters whose general category begins with the name."""
+def _category(name: str, wanted: bool) -> str:
+    """Ranges of all characters whose general category begins with the name, or of all others."""
     ranges: list[str] = []
     start = None
     for code in range(_LAST_ASSIGNED + 1):
-        belongs = code < _LAST_ASSIGNED and unicodedata.category(chr(code)).startswith(name)
+        belongs = code < _LAST_ASSIGNED and unicodedata.category(chr(code)).startswith(name) is wanted
         if belongs and start is None:
             start = code
         elif not belongs and start is not None:
