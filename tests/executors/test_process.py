@@ -83,6 +83,22 @@ def test_a_killed_runner_is_an_honest_end_and_takes_its_command_along(executor: 
     assert executor.observe("work-1") == end
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_as_root_not_even_a_daemon_without_marks_outlives_a_killed_runner(tmp_path: Path) -> None:
+    executor = ProcessExecutor(tmp_path / "work", isolation="namespace")
+    code = (
+        "import os, subprocess, sys\n"
+        "p = subprocess.Popen(['sleep', '600'], start_new_session=True, env={})\n"
+        "print(p.pid, flush=True)\n" + FOREVER
+    )
+    executor.start(script(code))
+    wait_for_line(executor, "ready")
+    os.kill(state(executor)["runner"], signal.SIGKILL)
+    assert ended(executor).lost
+    wait_until(lambda: not alive(int(printed(executor)[0])), "the daemon's end")
+    executor.forget("work-1")
+
+
 def test_a_killed_command_ends_with_137(executor: ProcessExecutor) -> None:
     executor.start(script(FOREVER))
     wait_for_line(executor, "ready")
@@ -156,9 +172,12 @@ def test_as_root_each_work_has_a_user_of_its_own_who_may_use_a_private_interpret
     assert printed(executor, "a") == ["True 1", "refused"]
     ended(executor, "b"), ended(executor, "c")
     assert printed(executor, "b") != printed(executor, "c")
+    users = {json.loads(executor._folder(work_id).specification.read_bytes())["uid"] for work_id in "abc"}
+    taken = executor._sockets / "users"
+    assert all((taken / str(uid)).is_symlink() for uid in users)
     for work_id in "abc":
         executor.forget(work_id)
-    assert list((tmp_path / "work" / "users").iterdir()) == []
+    assert not any((taken / str(uid)).is_symlink() for uid in users)
 
 
 def test_the_servers_variables_stay_with_the_server(

@@ -223,6 +223,14 @@ def test_data_that_vanished_fails_the_download(stage: Stage) -> None:
     )
 
 
+def test_a_key_that_cannot_be_a_file_fails_the_download(stage: Stage) -> None:
+    stage.storage.objects |= {("data", "train/../../x"): b"1", ("data", "train/y"): b"2"}
+    stage.run_script("", InputDataConfig=[CHANNEL])
+    reason = stage.ended()["FailureReason"]
+    assert reason.startswith("ClientError: Data download failed: ")
+    assert "../../x" in reason
+
+
 def test_a_missing_program_archive_fails_the_download(stage: Stage) -> None:
     stage.train(
         HyperParameters={"sagemaker_program": "a.py", "sagemaker_submit_directory": "s3://code/none.tar.gz"}

@@ -6,6 +6,7 @@ the same. Back ends: `namespace.py` (as root with a user of its own, else in a u
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import hashlib
 import importlib.util
@@ -33,6 +34,7 @@ from colonnade.executors.process.lines import decode
 from colonnade.executors.process.specification import specify, visible_folders
 
 _PHASES = {"staging": Phase.STAGING, "running": Phase.RUNNING}
+_USERS = 100_000
 _MOST = 4 << 20
 """Bytes of log that one call of `logs` reads."""
 
@@ -54,8 +56,7 @@ class ProcessExecutor:
         tick, so a server taking it should try for a moment before it believes that another one runs."""
         self._works = folder.absolute() / "works"
         self._overlays = folder.absolute() / "overlays"
-        self._users = folder.absolute() / "users"
-        for made in (self._works, self._overlays, self._users):
+        for made in (self._works, self._overlays):
             made.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._hide = [str(path.absolute()) for path in (folder, *hide)]
         self._lifeline = str(lifeline.absolute()) if lifeline else ""
@@ -65,6 +66,8 @@ class ProcessExecutor:
             [sys.base_prefix, sys.prefix, str(Path(self._python).parent), *self._shown]
         )
         self._sockets = _socket_folder()
+        # A work of another user cannot keep the bytecode of what it imports; 15 ms when there is nothing to do.
+        compileall.compile_dir(Path(ROOT, "colonnade"), quiet=2)
         self.isolation = isolations.choose(isolation, self._python, tuple(self._shown), tuple(self._keep))
 
     def start(self, work: Work) -> None:
@@ -130,7 +133,7 @@ class ProcessExecutor:
             self._kill_left_behind(state, specification)
         if specification:
             shutil.rmtree(specification["run"] or folder.spool, ignore_errors=True)
-            (self._users / str(specification["uid"])).unlink(missing_ok=True)
+            (self._sockets / "users" / str(specification["uid"])).unlink(missing_ok=True)
         shutil.rmtree(folder.path, onerror=_make_removable)
 
     def known(self) -> Iterator[str]:
@@ -161,7 +164,7 @@ class ProcessExecutor:
             Path(run).mkdir(mode=0o700, exist_ok=True)
         described |= {
             "isolation": self.isolation,
-            "uid": self._user(work.id) if self.isolation == "namespace" else None,
+            "uid": self._user(folder.path) if self.isolation == "namespace" else None,
             "run": run,
             "mark": f"{work.id}.{_digest(str(self._works))}",
             "python": self._python,
@@ -174,15 +177,20 @@ class ProcessExecutor:
         }
         write_json(folder.specification, described)
 
-    def _user(self, work_id: str) -> int:
-        """A user id that no other work on this machine's executor has, until it is forgotten."""
-        first = zlib.crc32(work_id.encode())
-        for step in range(10_000):
-            uid = isolations.FIRST_USER + 1 + (first + step) % 10_000
-            with contextlib.suppress(FileExistsError), (self._users / str(uid)).open("x") as file:
-                file.write(work_id)
+    def _user(self, folder: Path) -> int:
+        """A user id that no other work on this machine has until it is forgotten, whichever server's it is."""
+        users = self._sockets / "users"
+        users.mkdir(mode=0o700, exist_ok=True)
+        first = zlib.crc32(str(folder).encode())
+        for step in range(_USERS):
+            uid = processes.FIRST_USER + 1 + (first + step) % _USERS
+            taken = users / str(uid)
+            if taken.is_symlink() and not taken.exists():
+                taken.unlink(missing_ok=True)  # its work was removed by other means than forgetting
+            with contextlib.suppress(FileExistsError):
+                taken.symlink_to(folder)
                 return uid
-        raise RuntimeError("10,000 works have a user id already; forget some")
+        raise RuntimeError(f"{_USERS} works have a user id already; forget some")
 
     def _launch(self, folder: WorkFolder, lock: int) -> None:
         with (folder.path / "runner.err").open("wb") as errors:
@@ -251,6 +259,8 @@ class ProcessExecutor:
         if leader and processes.started_at(leader) == state["leader_started"]:
             processes.signal_group(leader, signal.SIGKILL)
         processes.kill_marked(f"COLONNADE_WORK={specification['mark']}")
+        if specification["uid"] is not None:
+            processes.kill_user(specification["uid"])
 
 
 def _tail(path: Path, position: int) -> bytes:

@@ -11,10 +11,9 @@ from pathlib import Path
 from colonnade.executors.process import environment
 from colonnade.executors.process.enter import words
 from colonnade.executors.process.folder import write_json
+from colonnade.executors.process.processes import FIRST_USER
 
 KINDS = ("namespace", "user-namespace", "plain")
-FIRST_USER = 200_000
-"""Works under root get user ids from here on: above what distributions give to people and services."""
 
 
 def choose(wanted: str, python: str, shown: tuple[str, ...], keep: tuple[str, ...]) -> str:

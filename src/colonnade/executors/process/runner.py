@@ -240,6 +240,8 @@ class Runner:
                 step()
         process.returncode = os.waitstatus_to_exitcode(status)
         processes.signal_group(process.pid, signal.SIGKILL)
+        if self.uid is not None:
+            processes.kill_user(self.uid)
         processes.kill_descendants()
         while printer.take(output.fileno()):
             pass

@@ -65,10 +65,10 @@ def _step(platform: Platform, key: Key, job: Document, role: Principal) -> Outco
         executor.stop(job["_Work"])
     if observed.phase is Phase.ABSENT:
         return _start(platform, key, job, role)
+    logs.pump(executor, job["_Work"], platform.the(LogStreams), _stream(key, job))
     if observed.phase is Phase.STAGING:
         return Again(_SOON)
     _note_training(platform, key, job, observed)
-    logs.pump(executor, job["_Work"], platform.the(LogStreams), _stream(key, job))
     if observed.phase is not Phase.ENDED:
         _save_checkpoints(platform, key, job, role, pause=_CHECKPOINTS_EVERY)
         return Again(_POLL)
@@ -87,7 +87,12 @@ def _start(platform: Platform, key: Key, job: Document, role: Principal) -> Outc
 
     job = TRAINING_JOBS.update(platform, key, begin).document
     work = contract.work_of(job, platform.the(Storage), role, key.region)
-    platform.the(Executor).start(work)
+    try:
+        platform.the(Executor).start(work)
+    except ValueError as error:  # a key that cannot be a file's path
+        return Failed(f"ClientError: Data download failed: {error}")
+    except OSError as error:
+        return Failed(f"InternalServerError: The work could not be started: {error}")
     TRAINING_JOBS.update(platform, key, lambda document: document.update(_Started=True))
     return Again(_SOON)
 
