@@ -20,7 +20,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_no_command_imports_anything_heavy_before_it_runs() -> None:
-    commands = "up down status configure logs where version children"
+    commands = "up down status configure logs where doctor version children"
     assert (
         imported_by(
             f"import importlib\nfor n in '{commands}'.split(): importlib.import_module('colonnade.cli.' + n)"

@@ -21,6 +21,7 @@ _COMMANDS = {
     "configure": "write the AWS profile that points boto3 and the AWS CLI here",
     "logs": "print what a job or an endpoint has logged",
     "where": "say which line answers an operation",
+    "doctor": "try out what this machine allows, and say what to mend",
     "version": "print the version",
 }
 _CHILDREN = ("_leader", "_worker")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 BACKLOG = 1024
@@ -45,16 +46,25 @@ def owner(port: int) -> str:
     """ " by process 71 (python server.py)", as far as /proc lets this user see; else nothing."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if sockets & {str(descriptor.readlink()) for descriptor in (process / "fd").iterdir()}:
+        if sockets & _open_in(process):
+            with suppress(OSError):
                 command = (
                     (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
                 )
-                shown = command if len(command) <= 60 else command[:57] + "..."
-                return f" by process {process.name} ({shown})"
-        except OSError:
-            continue
+                return (
+                    f" by process {process.name} ({command if len(command) <= 60 else command[:57] + '...'})"
+                )
     return ""
+
+
+def _open_in(process: Path) -> set[str]:
+    """What its descriptors lead to; they and the process may go while we look."""
+    found = set()
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(OSError):
+                found.add(str(descriptor.readlink()))
+    return found
 
 
 def _listening_inodes(port: int) -> set[str]:
