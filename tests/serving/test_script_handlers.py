@@ -152,13 +152,11 @@ def test_transform_fn_beside_another_function_is_refused() -> None:
         )
 
 
-def test_a_function_with_other_arguments_is_refused_by_name() -> None:
-    made = script("def model_fn(d): return 1\ndef predict_fn(data): return data")
-
+def test_a_function_with_other_arguments_is_refused_by_name_before_it_serves() -> None:
     with pytest.raises(
         TypeError, match="predict_fn takes 1 arguments, but 2 are given, or 3 with the context"
     ):
-        ask(made, b"1")
+        script("def model_fn(d): return 1\ndef predict_fn(data): return data")
 
 
 def test_what_comes_before_and_after_loading_is_called_in_order() -> None:

@@ -11,6 +11,7 @@ The composition root provides one `Artifacts` to the process that reconciles.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tarfile
 import tempfile
@@ -62,6 +63,7 @@ class Artifacts:
                     digest.update(piece)
                     copy.write(piece)
                 copy.flush()
+                os.fsync(copy.fileno())
                 folder = self.folder(digest.hexdigest())
                 folder.mkdir(exist_ok=True)
                 temporary.replace(folder / "model.tar.gz")

@@ -7,6 +7,7 @@ share a model share its compilation.
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ from colonnade.serving.artifacts import Artifacts
 
 _OUTPUT = "output/compiled"
 _SECONDS = 600.0
+_one_at_a_time = threading.Lock()
+"""So that of two endpoints with one model, one collects what was compiled and the other finds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Compilation:
 
 def compilation(artifacts: Artifacts, executor: Executor, digest: str, runtime: str) -> Compilation:
     """How far the compilation of a kept model is; begins it the first time."""
+    with _one_at_a_time:
+        return _step(artifacts, executor, digest, runtime)
+
+
+def _step(artifacts: Artifacts, executor: Executor, digest: str, runtime: str) -> Compilation:
     if reason := artifacts.refusal(digest):
         return Compilation("refused", reason=reason)
     folder = artifacts.compiled(digest)

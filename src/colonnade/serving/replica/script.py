@@ -66,30 +66,29 @@ def load_module(program: str, code_dir: str) -> ModuleType:
 
 
 class Script:
+    """Functions are looked at once, when the script is loaded: how many arguments one takes is dear to ask."""
+
     def __init__(
         self, module: ModuleType, handlers: Handlers, model_dir: str, environ: Mapping[str, str]
     ) -> None:
-        self._module = module
-        self._handlers = handlers
         self._context = Context(model_dir)
         self._default_accept = environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON
-        self._transform_fn = self._function("transform_fn", self._by_parts)
-        if self._transform_fn != self._by_parts and any(hasattr(module, part) for part in _PARTS):
-            raise ValueError(
-                f"{module.__name__} defines transform_fn and one of {', '.join(_PARTS)}: "
-                "give transform_fn alone, or the others without it"
-            )
-        self._model = self._load(model_dir)
+        if hasattr(module, "transform_fn"):
+            _refuse_parts_beside_transform(module)
+            self._transform = self._bound(module.transform_fn, 4)
+        else:
+            self._input = self._bound(getattr(module, "input_fn", handlers.decode), 2)
+            self._predict = self._bound(getattr(module, "predict_fn", handlers.predict), 2)
+            self._output = self._bound(getattr(module, "output_fn", handlers.encode), 2)
+            self._transform = self._by_parts
+        self._model = self._load(module, handlers, model_dir)
 
-    def _function(self, name: str, default: Callable[..., Any]) -> Callable[..., Any]:
-        return getattr(self._module, name, default)
-
-    def _load(self, model_dir: str) -> Any:
-        if hasattr(self._module, "pre_model_fn"):
-            self._call(self._module.pre_model_fn, model_dir)
-        model = self._call(self._function("model_fn", self._handlers.model), model_dir)
-        if hasattr(self._module, "model_warmup_fn"):
-            self._call(self._module.model_warmup_fn, model_dir, model)
+    def _load(self, module: ModuleType, handlers: Handlers, model_dir: str) -> Any:
+        if hasattr(module, "pre_model_fn"):
+            self._bound(module.pre_model_fn, 1)(model_dir)
+        model = self._bound(getattr(module, "model_fn", handlers.model), 1)(model_dir)
+        if hasattr(module, "model_warmup_fn"):
+            self._bound(module.model_warmup_fn, 2)(model_dir, model)
         return model
 
     def handle(self, request: Request) -> Answer:
@@ -99,7 +98,7 @@ class Script:
         content_type = request.content_type or JSON
         body = request.body.decode() if media_type(content_type) in (JSON, CSV) else request.body
         try:
-            result = self._call(self._transform_fn, self._model, body, content_type, accept)
+            result = self._transform(self._model, body, content_type, accept)
         except Exception as error:
             status = getattr(error, "status_code", None)
             if not isinstance(status, int) or not 400 <= status <= 599:
@@ -109,20 +108,25 @@ class Script:
         return self._context.answer(_octets(written), kind)
 
     def _by_parts(self, model: Any, body: str | bytes, content_type: str, accept: str) -> Any:
-        data = self._call(self._function("input_fn", self._handlers.decode), body, content_type)
-        prediction = self._call(self._function("predict_fn", self._handlers.predict), data, model)
-        return self._call(self._function("output_fn", self._handlers.encode), prediction, accept)
+        return self._output(self._predict(self._input(body, content_type), model), accept)
 
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """With the context where the function takes one argument more."""
+    def _bound(self, function: Callable[..., Any], arguments: int) -> Callable[..., Any]:
+        """With the context at the end where the function takes one argument more. Raises TypeError for any other number."""
         taken = len(inspect.signature(function).parameters)
-        if taken == len(arguments):
-            return function(*arguments)
-        if taken == len(arguments) + 1:
-            return function(*arguments, self._context)
+        if taken == arguments:
+            return function
+        if taken == arguments + 1:
+            return lambda *given: function(*given, self._context)
         raise TypeError(
-            f"{function.__name__} takes {taken} arguments, but {len(arguments)} are given, "
-            f"or {len(arguments) + 1} with the context"
+            f"{function.__name__} takes {taken} arguments, but {arguments} are given, or {arguments + 1} with the context"
+        )
+
+
+def _refuse_parts_beside_transform(module: ModuleType) -> None:
+    if any(hasattr(module, part) for part in _PARTS):
+        raise ValueError(
+            f"{module.__name__} defines transform_fn and one of {', '.join(_PARTS)}: "
+            "give transform_fn alone, or the others without it"
         )
 
 
