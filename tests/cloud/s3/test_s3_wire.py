@@ -265,3 +265,22 @@ def test_random_histories_agree_with_a_dictionary(client: Any, bucket: str) -> N
         assert {key: body(client, bucket, key) for key in model} == model
 
     run()
+
+
+def test_what_was_acknowledged_survives_kill_9_of_the_server(tmp_path: Path) -> None:
+    kept: dict[str, bytes] = {}
+    with running(tmp_path / "data") as server:
+        client = server.client("s3")
+        client.create_bucket(Bucket="bucket", **location(client))
+        for number in range(30):
+            kept[f"key-{number}"] = os.urandom(number * 100)
+            client.put_object(Bucket="bucket", Key=f"key-{number}", Body=kept[f"key-{number}"])
+        client.delete_object(Bucket="bucket", Key="key-3")
+        del kept["key-3"]
+        server.kill()
+
+    with running(tmp_path / "data") as server:
+        client = server.client("s3")
+        listed = [row["Key"] for row in client.list_objects_v2(Bucket="bucket")["Contents"]]
+        assert listed == sorted(kept)
+        assert {key: body(client, "bucket", key) for key in kept} == kept

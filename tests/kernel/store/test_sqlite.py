@@ -133,6 +133,31 @@ def test_a_forked_child_uses_connections_of_its_own(store: Store) -> None:
     assert names(store) == ["child", "parent", "parent again"]
 
 
+HOLDER = """
+import os, sys
+from pathlib import Path
+from colonnade.kernel.store.sqlite import SqliteStore
+store = SqliteStore(Path(sys.argv[1]))
+with store.write():
+    if os.fork() == 0:  # A child that lives on, holding nothing.
+        sys.stdin.read()
+        os._exit(0)
+    print("holding", flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_lock_dies_with_its_holder_even_when_a_forked_child_lives_on(path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holding\n"
+        assert process.wait(30) == -9
+        with closing(SqliteStore(path)) as store:
+            put(store, "a")
+            assert names(store) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("change", "subject"),
     [

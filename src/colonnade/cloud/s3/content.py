@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from colonnade.objects import PIECE, ObjectStore, Reading
 
 MOST = 5 * 1024**3
 """Bytes in one PutObject or part."""
+_WORTH_A_THREAD = 32 * 1024
 
 
 class Source(Protocol):
@@ -60,16 +62,24 @@ class _Incoming:
     def pieces(self) -> Iterator[bytes]:
         """What comes in. The verdict falls before the last step, so that whoever keeps the bytes learns of it."""
         size = 0
-        while piece := self._source.read(PIECE):
-            size += len(piece)
-            if size > MOST:
-                raise refusal("EntityTooLarge", MaxSizeAllowed=str(MOST))
-            self._md5.update(piece)
-            self._crc32 = zlib.crc32(piece, self._crc32)
-            if self._sum is not None:
-                self._sum.update(piece)
-            yield piece
+        aside = _Aside(self._update)
+        try:
+            while piece := self._source.read(PIECE):
+                size += len(piece)
+                if size > MOST:
+                    raise refusal("EntityTooLarge", MaxSizeAllowed=str(MOST))
+                aside.do(piece)
+                yield piece
+            aside.wait()
+        finally:
+            aside.close()
         self._verify()
+
+    def _update(self, piece: bytes) -> None:
+        self._md5.update(piece)
+        self._crc32 = zlib.crc32(piece, self._crc32)
+        if self._sum is not None:
+            self._sum.update(piece)
 
     def received(self, blob: str, size: int) -> Received:
         checksum = checksums.text(self._digest()) if self._algorithm else ""
@@ -93,6 +103,36 @@ class _Incoming:
 
     def _digest(self) -> bytes:
         return self._crc32.to_bytes(4, "big") if self._sum is None else self._sum.digest()
+
+
+class _Aside:
+    """Does one piece while the next one is received (and hashed for its signature) and written: hashing is most of the
+    work of a large upload, and lets other threads run. The first piece is done at once: small objects need no thread."""
+
+    def __init__(self, work: Callable[[bytes], None]) -> None:
+        self._work = work
+        self._pool: ThreadPoolExecutor | None = None
+        self._begun = False
+        self._pending: Future[None] | None = None
+
+    def do(self, piece: bytes) -> None:
+        self.wait()
+        if not self._begun or len(piece) < _WORTH_A_THREAD:
+            self._begun = True
+            self._work(piece)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, "s3-hash")
+        self._pending = self._pool.submit(self._work, piece)
+
+    def wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
 
 
 class Pieces:

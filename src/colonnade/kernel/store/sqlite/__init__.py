@@ -89,6 +89,7 @@ class SqliteStore:
         """In the child. SQLite forbids even closing a connection that came through a fork: make them immortal."""
         for connection in (*self._idle, *self._turns.connections()):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._turns.let_go()
         self._begin_life()
 
 

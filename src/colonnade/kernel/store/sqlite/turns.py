@@ -94,8 +94,12 @@ class Turns:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-            os.close(self._next)
-            os.close(self._write)
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the lock files. A forked child must: its copies would keep a lock held after its parent has died."""
+        os.close(self._next)
+        os.close(self._write)
 
     def _enter(self) -> None:
         with self._counting:
