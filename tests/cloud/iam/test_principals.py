@@ -170,7 +170,7 @@ def test_a_session_may_do_what_both_role_and_session_policy_allow() -> None:
     principal = {
         "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/job/me",
         "account": ACCOUNT,
-        "user_id": "AROAX:me",
+        "user_id": "AROA" + "X" * 17 + ":me",
         "kind": "role",
         "identity_arn": role,
         "session_policies": [statement("Allow", "s3:GetObject", "*")],

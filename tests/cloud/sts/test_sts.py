@@ -151,6 +151,10 @@ def test_a_session_of_a_deleted_role_may_nothing(cloud: Any) -> None:
     iam.delete_role(RoleName="job")
     with pytest.raises(ClientError, match="AccessDenied"):
         cloud.client("iam", keys).list_users()
+    make_role(cloud, {"AWS": "123456789012"})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        cloud.client("iam", keys).list_users()
+    cloud.client("iam", assume(cloud)["Credentials"]).list_users()
 
 
 def test_expired_sessions_are_swept_away(cloud: Any) -> None:

@@ -144,6 +144,9 @@ class StoredPrincipals:
         if principal.kind not in ("user", "role"):
             return Decision(Outcome.IMPLICIT_DENY)
         identity = self.identity(principal.identity_arn)
+        if identity is not None and identity.id != principal.user_id.partition(":")[0]:
+            # Somebody else by the same name: a session does not outlive its role by the role being made anew.
+            return Decision(Outcome.IMPLICIT_DENY)
         full = {**self._facts(principal, identity), **context}
         if identity is not None:
             decision = decide_for(identity, action, resource, full)
