@@ -74,9 +74,10 @@ def _exchange(
     default_region: str,
     bucket_hosts: Sequence[str],
 ) -> Exchange:
-    headers: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        headers[name] = headers[name] + b"," + value if name in headers else value
+    pairs = scope["headers"]
+    headers: dict[bytes, bytes] = dict(pairs)
+    if len(headers) != len(pairs):
+        headers = _joined(pairs)
     client = scope.get("client")
     raw_path = scope["raw_path"].decode("latin-1")
     return Exchange(
@@ -92,6 +93,14 @@ def _exchange(
         source=client[0] if client else "",
         default_region=default_region,
     )
+
+
+def _joined(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers that are given more than once are one list, as HTTP and signatures have it."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        headers[name] = headers[name] + b"," + value if name in headers else value
+    return headers
 
 
 def _with_bucket(raw_path: str, headers: dict[bytes, bytes], bucket_hosts: Sequence[str]) -> str:

@@ -73,12 +73,23 @@ def _anything(parameters: Any) -> None:
     return None
 
 
+_CODES = {
+    "athena": "InvalidRequestException",
+    "ecr": "InvalidParameterException",
+    "logs": "InvalidParameterException",
+}
+"""Services whose refusals of constraints go by a name of their own."""
+
+
 def _code(service: str) -> str:
+    """Whatever the model declares: only sagemaker's control plane answers a code that its model does not have."""
     if service == "s3":
         return "InvalidArgument"
-    spoken = services.protocols(service)
-    runtime = service.startswith("sagemaker") and service.endswith("runtime")
-    return "ValidationError" if spoken[0] == "query" or runtime else "ValidationException"
+    declared = {shape.name for shape in models.service(service).error_shapes}
+    named_so = "ValidationError" in declared and "ValidationException" not in declared
+    if named_so or services.protocols(service)[0] == "query":
+        return "ValidationError"
+    return _CODES.get(service, "ValidationException")
 
 
 # Bounded: the client chooses the keys.

@@ -199,7 +199,25 @@ def scalar(shape: Shape) -> Leaf | None:
         return None
     leaves = [_range(len, low, high, "have length")] if limited else []
     leaves.extend(_text_leaves(shape))
-    return _both(leaves)
+    leaf = _both(leaves)
+    return None if leaf is None else _remembering(leaf)
+
+
+def _remembering(leaf: Leaf) -> Leaf:
+    """Names and types come again and again: short texts that passed are not looked at twice."""
+    passed: set[str] = set()
+
+    def check(value: str) -> Sequence[str]:
+        if value in passed:
+            return ()
+        failed = leaf(value)
+        if not failed and len(value) <= 64:
+            if len(passed) >= 128:
+                passed.clear()
+            passed.add(value)
+        return failed
+
+    return check
 
 
 def _both(leaves: list[Leaf]) -> Leaf | None:

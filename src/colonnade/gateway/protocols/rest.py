@@ -266,7 +266,9 @@ def _header_text(shape: Shape) -> texts.Write:
 
 def _safe(text: str) -> bytes:
     """A header holds one line: what came from a user must not begin another."""
-    return text.replace("\r", " ").replace("\n", " ").encode("utf-8")
+    if "\r" in text or "\n" in text:
+        text = text.replace("\r", " ").replace("\n", " ")
+    return text.encode("utf-8")
 
 
 BodyWriter = Callable[[Mapping[str, Any], list[tuple[bytes, bytes]]], Any]
@@ -312,5 +314,7 @@ def _payload_writer(name: str, member: Shape, codec: Codec, root: str) -> BodyWr
 
 
 def _default_content_type(headers: list[tuple[bytes, bytes]], value: bytes) -> None:
-    if not any(name == b"content-type" for name, _ in headers):
-        headers.append((b"content-type", value))
+    for name, _ in headers:
+        if name == b"content-type":
+            return
+    headers.append((b"content-type", value))
