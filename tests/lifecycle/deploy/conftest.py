@@ -245,7 +245,7 @@ class Bench:
         return [work for work in self.executor.known() if work.startswith("endpoint-")]
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -267,15 +267,20 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     thread.join(10)
 
 
-@pytest.fixture(scope="session")
-def xgboost_model() -> bytes:
-    """A regression on three features, saved as the container saves it."""
+def trained(**parameters: str) -> bytes:
+    """A model of three features, saved as the container saves it."""
     import xgboost
 
     features = np.random.default_rng(7).random((300, 3), dtype=np.float32)
     labels = features @ np.array([1.0, 2.0, -1.0], dtype=np.float32)
-    booster = xgboost.train({"max_depth": 3, "nthread": 1}, xgboost.DMatrix(features, labels), 8)
-    return bytes(booster.save_raw("json"))
+    data = xgboost.DMatrix(features, labels.round())
+    data.set_group([100, 200])
+    return bytes(xgboost.train({"max_depth": 3, "nthread": 1, **parameters}, data, 8).save_raw("json"))
+
+
+@pytest.fixture(scope="session")
+def xgboost_model() -> bytes:
+    return trained(objective="reg:squarederror")
 
 
 def predicted(model: bytes, row: Sequence[float]) -> float:

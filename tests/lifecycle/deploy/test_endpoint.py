@@ -13,7 +13,17 @@ import pytest
 
 from colonnade.kernel.errors import ServiceError
 
-from .conftest import ACCOUNT, REGION, Bench, as_json, described_variants, predicted, until
+from .conftest import (
+    ACCOUNT,
+    REGION,
+    SCIKIT_LEARN,
+    Bench,
+    as_json,
+    described_variants,
+    predicted,
+    trained,
+    until,
+)
 
 WHO = """
 import os
@@ -320,3 +330,77 @@ def test_a_worker_that_starts_later_serves_what_is_in_service(bench: Bench, xgbo
         predicted(xgboost_model, [0.1, 0.9, 0.4]), abs=1e-5
     )
     assert as_json(bench.invoke("who", b"x"))["model"] == "one"
+
+
+def test_an_update_may_keep_the_live_weights_and_counts(bench: Bench) -> None:
+    for word in ("one", "two"):
+        bench.script_model(word, who(word))
+        bench.config(word, {"ModelName": word, "InitialVariantWeight": 1.0})
+    bench.endpoint("who", "one")
+    bench.settled("who")
+    bench.do(
+        "UpdateEndpointWeightsAndCapacities",
+        EndpointName="who",
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "AllTraffic", "DesiredWeight": 7.0, "DesiredInstanceCount": 2}
+        ],
+    )
+    bench.settled("who")
+
+    bench.do(
+        "UpdateEndpoint",
+        EndpointName="who",
+        EndpointConfigName="two",
+        RetainAllVariantProperties=True,
+        ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DesiredInstanceCount"}],
+    )
+    pending = bench.describe("who")["PendingDeploymentSummary"]
+    (variant,) = bench.settled("who")["ProductionVariants"]
+
+    assert pending["EndpointConfigName"] == "two"
+    assert (variant["CurrentWeight"], variant["CurrentInstanceCount"]) == (7.0, 1)
+
+
+def test_an_update_is_refused_when_the_configuration_in_use_was_deleted(bench: Bench) -> None:
+    bench.script_model("who", who())
+    for word in ("one", "two"):
+        bench.config(word, {"ModelName": "who"})
+    bench.endpoint("who", "one")
+    bench.settled("who")
+    bench.do("DeleteEndpointConfig", EndpointConfigName="one")
+
+    with pytest.raises(
+        ServiceError, match=r'Could not find endpoint configuration "arn:.*endpoint-config/one"'
+    ):
+        bench.do("UpdateEndpoint", EndpointName="who", EndpointConfigName="two")
+
+
+def test_a_script_submitted_beside_the_model_is_served_with_its_helpers(bench: Bench) -> None:
+    url = bench.upload("data.tar.gz", {"word.txt": "from the model"})
+    code = (
+        "import os, words\n"
+        "def model_fn(d): return words.read(os.path.join(d, 'word.txt'))\n"
+        "def input_fn(body, content_type): return body\n"
+        "def predict_fn(data, model): return model\n"
+    )
+    helper = "def read(path): return open(path).read()"
+    submitted = bench.upload("source.tar.gz", {"serve.py": code, "words.py": helper})
+    bench.model("who", url, SCIKIT_LEARN, SAGEMAKER_PROGRAM="serve.py", SAGEMAKER_SUBMIT_DIRECTORY=submitted)
+    bench.config("who", {"ModelName": "who"})
+    bench.endpoint("who", "who")
+    bench.settled("who")
+
+    assert as_json(bench.invoke("who", b"x")) == "from the model"
+
+
+def test_a_model_that_onnx_does_not_answer_exactly_is_served_by_xgboost_itself(bench: Bench) -> None:
+    model = trained(objective="rank:pairwise")
+    bench.model("ranks", bench.upload("ranks.tar.gz", {"xgboost-model": model}))
+    bench.config("ranks", {"ModelName": "ranks"})
+    bench.endpoint("ranks", "ranks")
+    bench.settled("ranks")
+
+    answer = bench.invoke("ranks", b"0.1,0.9,0.4")
+
+    assert float(answer["Body"]) == pytest.approx(predicted(model, [0.1, 0.9, 0.4]), abs=1e-5)
+    assert len(bench.replicas()) == 1
