@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-DEADLINE = 60.0
+DEADLINE = 150.0
 
 
 class Shell:
@@ -153,3 +153,71 @@ def test_an_ephemeral_server_is_one_process_and_leaves_nothing(shell: Shell) -> 
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, errors
     assert not folder.exists()
+
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+def start_training(client: Callable[[str], Any], name: str, hyperparameters: Mapping[str, str]) -> None:
+    role = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    client("iam").attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
+    client("s3").create_bucket(Bucket=name)
+    client("s3").put_object(Bucket=name, Key="train/rows.csv", Body="0,1\n1,2\n0,1\n1,3\n")
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{name}/train/"}}
+    client("sagemaker").create_training_job(
+        TrainingJobName=name,
+        RoleArn=role,
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+        AlgorithmSpecification={
+            "TrainingImage": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",
+            "TrainingInputMode": "File",
+        },
+        HyperParameters=dict(hyperparameters),
+        InputDataConfig=[{"ChannelName": "train", "ContentType": "text/csv", "DataSource": source}],
+        OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+    )
+
+
+def test_following_a_jobs_log_ends_with_the_job_and_its_exit_code_says_how(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.json("up", "--detach")
+    shell.run("configure")
+    client = session(shell, monkeypatch).client
+
+    start_training(client, "trains", {"num_round": "3", "objective": "binary:logistic"})
+    good = shell.run("logs", "trains", "--follow")
+    start_training(client, "fails", {"num_round": "3", "objective": "nonsense"})
+    bad = shell.run("logs", "fails", "--follow")
+
+    assert good.returncode == 0, good.stderr
+    assert "[2]\ttrain-" in good.stdout
+    assert good.stdout == shell.run("logs", "trains").stdout
+    assert bad.returncode == 1
+    assert "fails failed: ClientError: Hyperparameter objective: nonsense" in bad.stderr
+
+
+def test_an_iam_user_gets_a_profile_with_one_key_of_their_own(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.json("up", "--detach")
+    shell.run("configure")
+    iam = session(shell, monkeypatch).client("iam")
+    iam.create_user(UserName="ann")
+
+    first = shell.json("configure", "--user", "ann", "--profile", "ann")
+    second = shell.json("configure", "--user", "ann", "--profile", "ann")
+    nobody = shell.run("configure", "--user", "bob", "--profile", "bob")
+
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert len(iam.list_access_keys(UserName="ann")["AccessKeyMetadata"]) == 1
+    who = session(shell, monkeypatch, "ann").client("sts").get_caller_identity()
+    assert who["Arn"].endswith(":user/ann")
+    assert nobody.returncode == 1
+    assert "aws iam create-user --user-name bob" in nobody.stderr

@@ -16,7 +16,7 @@ import pytest
 from colonnade.supervisor import folder
 
 STUB = Path(__file__).with_name("stub_server.py")
-DEADLINE = 30.0
+DEADLINE = 60.0
 T = TypeVar("T")
 
 

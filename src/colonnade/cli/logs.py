@@ -38,7 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     client = server.client(server.find(server.chosen(arguments)))
     kind, job = _find(client, arguments.name, arguments.kind)
     reader = _Reader(client, kind, arguments.name)
-    reader.print_new()
+    printed = reader.print_new()
+    if not printed and not arguments.follow:
+        print(f"{arguments.name} has logged nothing so far", file=sys.stderr)
     while arguments.follow and job.get("status") not in _ENDED:
         job = _describe(client, kind, arguments.name) or job
         reader.print_new()
@@ -78,13 +80,17 @@ class _Reader:
         self._prefix = "" if kind == "endpoint" else f"{name}/"
         self._tokens: dict[str, str] = {}
 
-    def print_new(self) -> None:
+    def print_new(self) -> int:
+        """How many events there were."""
         streams = self._streams()
+        printed = 0
         for stream in streams:
             for event in self._events(stream):
                 label = f"{stream.removeprefix(self._prefix)}  " if len(streams) > 1 else ""
                 print(f"{label}{event['message']}")
+                printed += 1
         sys.stdout.flush()
+        return printed
 
     def _streams(self) -> list[str]:
         parameters = {"logGroupName": self._group}
