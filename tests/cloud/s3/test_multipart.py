@@ -11,6 +11,8 @@ from cloud.s3.doubles import S3, blobs
 from colonnade.cloud.s3 import checksums, multipart
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
+from colonnade.objects import ObjectStore
+from colonnade.objects.memory import MemoryObjects
 
 
 @pytest.fixture(autouse=True)
@@ -285,3 +287,13 @@ def test_parts_can_be_copied_from_objects(s3: S3, a_bucket: str) -> None:
             s3, "UploadPartCopy", **again, PartNumber=1, CopySource="bucket/source", CopySourceRange=wrong
         )
         assert error.code == code
+
+
+def test_parts_that_went_away_are_told_and_not_an_accident(s3: S3, a_bucket: str, platform: Platform) -> None:
+    target = begin(s3, a_bucket)
+    listed = upload(s3, target)
+    store = platform.the(ObjectStore)
+    assert isinstance(store, MemoryObjects)
+    store.delete(next(iter(store._blobs)))
+
+    assert refused(s3, "CompleteMultipartUpload", **target, MultipartUpload={"Parts": listed}).code == "InvalidPart"

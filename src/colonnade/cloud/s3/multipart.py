@@ -34,7 +34,7 @@ from colonnade.cloud.s3.objects import check_new, checksum_members, quoted, repl
 from colonnade.cloud.s3.refusals import invalid_argument, refusal
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.store import Key, Query, Reader, Transaction, each
-from colonnade.objects import ObjectStore
+from colonnade.objects import Blob, ObjectStore
 
 LEAST = 5 * 1024**2
 """Bytes in every part but the last."""
@@ -176,7 +176,7 @@ def complete(call: Call) -> Result:
     checksum = _checksum(upload, chosen)
     _verify_whole(call, upload, chosen, checksum)
     blobs = call.platform.the(ObjectStore)
-    whole = blobs.join([part.blob for part in chosen])
+    whole = _join(call, upload, chosen)
     new = _joined(call, upload, chosen, whole.id, checksum)
     try:
         with call.platform.store.write() as transaction:
@@ -190,6 +190,15 @@ def complete(call: Call) -> Result:
     location = f"http://{call.details.get('host', 's3.amazonaws.com')}/{bucket}/{key}"
     told = checksum_members(new) if upload.algorithm else {}
     return {"Location": location, "Bucket": bucket, "Key": key, "ETag": quoted(new.etag), **told}
+
+
+def _join(call: Call, upload: Upload, chosen: Sequence[UploadedPart]) -> Blob:
+    """Raises what S3 says when the parts go away meanwhile: completed or aborted by another call, or uploaded anew."""
+    try:
+        return call.platform.the(ObjectStore).join([part.blob for part in chosen])
+    except FileNotFoundError:
+        upload_of(call)
+        raise refusal("InvalidPart", UploadId=upload.id) from None
 
 
 def _chosen(call: Call, upload: Upload, uploaded: Sequence[UploadedPart]) -> list[UploadedPart]:
