@@ -28,7 +28,9 @@ def rate(count: int, work: Callable[[int], object]) -> float:
     return count / (time.perf_counter() - began)
 
 
-def by_link(connection: http.client.HTTPConnection, method: str, link: str, body: bytes | None = None) -> None:
+def by_link(
+    connection: http.client.HTTPConnection, method: str, link: str, body: bytes | None = None
+) -> None:
     connection.request(method, link[link.index("/", len("http://")) :], body=body)
     answer = connection.getresponse()
     answer.read()
@@ -45,7 +47,9 @@ def main() -> None:
         print(f"boto3, 1 KiB: put {put:,.0f}/s, get {get:,.0f}/s")
 
         def link(method: str, number: int) -> str:
-            return str(client.generate_presigned_url(method, Params={"Bucket": "bucket", "Key": f"link-{number}"}))
+            return str(
+                client.generate_presigned_url(method, Params={"Bucket": "bucket", "Key": f"link-{number}"})
+            )
 
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
         puts = [link("put_object", number) for number in range(COUNT)]
@@ -54,8 +58,12 @@ def main() -> None:
         get = rate(COUNT, lambda number: by_link(connection, "GET", gets[number]))
         print(f"links, 1 KiB: put {put:,.0f}/s, get {get:,.0f}/s")
 
-        put = LARGE * rate(2, lambda number: client.put_object(Bucket="bucket", Key=f"large-{number}", Body=large))
-        get = LARGE * rate(2, lambda number: client.get_object(Bucket="bucket", Key=f"large-{number}")["Body"].read())
+        put = LARGE * rate(
+            2, lambda number: client.put_object(Bucket="bucket", Key=f"large-{number}", Body=large)
+        )
+        get = LARGE * rate(
+            2, lambda number: client.get_object(Bucket="bucket", Key=f"large-{number}")["Body"].read()
+        )
         print(f"boto3, {LARGE} MiB: put {put:,.0f} MiB/s, get {get:,.0f} MiB/s")
 
 

@@ -296,4 +296,7 @@ def test_parts_that_went_away_are_told_and_not_an_accident(s3: S3, a_bucket: str
     assert isinstance(store, MemoryObjects)
     store.delete(next(iter(store._blobs)))
 
-    assert refused(s3, "CompleteMultipartUpload", **target, MultipartUpload={"Parts": listed}).code == "InvalidPart"
+    assert (
+        refused(s3, "CompleteMultipartUpload", **target, MultipartUpload={"Parts": listed}).code
+        == "InvalidPart"
+    )
