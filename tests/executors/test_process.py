@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from colonnade.executors import Environment, Limits, Phase, load
+from colonnade.executors import Environment, Input, Limits, Phase, load
 from colonnade.executors.process import ProcessExecutor
 from colonnade.testing.executor import (
     BASE,
     ExecutorContract,
+    FileContent,
     ended,
     printed,
     script,
@@ -154,6 +155,30 @@ def test_the_servers_folders_are_hidden(tmp_path: Path) -> None:
     ended(executor)
     assert printed(executor) == ["False []"]
     executor.forget("work-1")
+
+
+def test_big_inputs_are_shown_and_cannot_be_changed(executor: ProcessExecutor, tmp_path: Path) -> None:
+    stored, private = tmp_path / "stored", tmp_path / "private"
+    for path in (stored, private):
+        path.write_bytes(b"x" * (17 << 20))
+    stored.chmod(0o444)
+    private.chmod(0o400)
+    code = BASE + (
+        "for name in ('open', 'private'):\n"
+        "    path = f'{base}/input/data/{name}'; print(len(open(path, 'rb').read()))\n"
+        "    try: os.chmod(path, 0o600); open(path, 'wb').write(b'changed')\n"
+        "    except OSError as error: print(error.strerror)"
+    )
+    contents = {"open": FileContent(stored), "private": FileContent(private)}
+    inputs = [Input(f"input/data/{name}", content) for name, content in contents.items()]
+    executor.start(script(code, inputs=inputs))
+    assert ended(executor).exit_code == 0, printed(executor)
+    assert [line for line in printed(executor) if line.isdigit()] == [str(17 << 20)] * 2
+    assert stored.read_bytes() == private.read_bytes() == b"x" * (17 << 20)
+    held = (executor._folder("work-1").ml / "input" / "data" / "open").stat().st_size
+    assert held == (7 if executor.isolation == "plain" else 0)
+    executor.forget("work-1")
+    assert stored.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

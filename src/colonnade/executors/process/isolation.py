@@ -46,7 +46,7 @@ def problem_with(kind: str, python: str, shown: tuple[str, ...], keep: tuple[str
         program = "import colonnade.executors; open('/opt/ml/probe', 'w').close()"
         entry = {
             "isolation": kind, "uid": uid, "runner": os.getpid(), "ml": f"{root}/ml", "environment": f"{root}/env",
-            "run": "", "temporary": f"{root}/tmp", "hide": [], "keep": list(keep), "directory": "/opt/ml",
+            "run": "", "temporary": f"{root}/tmp", "hide": [], "shown": [], "keep": list(keep), "directory": "/opt/ml",
             "command": ["/opt/colonnade/env/bin/python", "-c", program], "variables": {"PATH": "/usr/bin:/bin"},
         }  # fmt: skip
         write_json(root / "entry.json", entry)

@@ -37,15 +37,18 @@ def enter(entry: Mapping[str, Any]) -> None:
     kept = {path: _handle(path) for path in entry["keep"] if Path(path).is_dir()}
     places = {CONTRACT: entry["ml"], ENVIRONMENT: entry["environment"], RUN: entry["run"]}
     handles = {place: _handle(path) for place, path in places.items() if path}
+    shown = {f"{CONTRACT}/{path}": _handle(source) for source, path in entry["shown"]}
     temporary = _handle(entry["temporary"])
     _private_opt(handles)
+    for place, handle in shown.items():
+        _bind(handle, place, read_only=True)
     for ancestor in _unreachable(list(kept), uid):
         _cover(ancestor, kept)
     _bind(temporary, "/tmp")
     _bind_back("/tmp", kept)
     for path in entry["hide"]:
         _cover(path, kept)
-    for descriptor in (*kept.values(), *handles.values(), temporary):
+    for descriptor in (*kept.values(), *handles.values(), *shown.values(), temporary):
         os.close(descriptor)
     if uid is not None:
         os.setgroups([])

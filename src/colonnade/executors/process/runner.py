@@ -29,7 +29,14 @@ from colonnade.executors.process.folder import WorkFolder, below, take_lock, wri
 from colonnade.executors.process.lines import LineSplitter, encode
 from colonnade.executors.process.metrics import MetricSearch
 from colonnade.executors.process.outputs import failure_text
-from colonnade.executors.process.staging import StagingFailed, place, unpack
+from colonnade.executors.process.staging import (
+    Piece,
+    StagingFailed,
+    can_be_shown,
+    place,
+    place_holder,
+    unpack,
+)
 
 _TICK = 0.1
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -66,6 +73,8 @@ class Runner:
         self.lifeline_lost: float | None = None
         self.lifeline_due = 0.0
         self.overlay: Path | None = None
+        self.shown: list[list[str]] = []
+        """Files of the inputs that are not copied: (where each lies, its path below the contract's folder)."""
 
     def run(self) -> None:
         write_json(self.folder.state, self.state)
@@ -86,7 +95,7 @@ class Runner:
         for path, piece in given["inputs"]:
             if self._stop_wanted():
                 return
-            place(piece, below(ml, path))
+            self._bring(piece, path)
         for path, piece in given["archives"]:
             unpack(piece, below(ml, path), self._stop_wanted)
         self.folder.temporary.mkdir(exist_ok=True)
@@ -96,6 +105,14 @@ class Runner:
                 environment.give(owned, self.uid)
         for pipe in given["pipes"]:
             pipes.serve(pipe, below(ml, pipe["path"]), self.uid)
+
+    def _bring(self, piece: Piece, path: str) -> None:
+        """A big file is shown where it lies, read-only; a small one is copied, and the work may do with it what it likes."""
+        if self.isolated and can_be_shown(piece, stranger=self.uid is not None):
+            place_holder(below(self.folder.ml, path))
+            self.shown.append([piece["path"], path])
+        else:
+            place(piece, below(self.folder.ml, path))
 
     def _lay_environment(self) -> None:
         shown: list[str] = list(self.specification["shown"])
@@ -210,7 +227,7 @@ class Runner:
         entry = {
             "isolation": given["isolation"], "uid": self.uid, "runner": os.getpid(), "command": command,
             "variables": dict(variables), "ml": str(self.folder.ml), "environment": str(place), "run": given["run"],
-            "temporary": str(self.folder.temporary), "hide": given["hide"],
+            "temporary": str(self.folder.temporary), "hide": given["hide"], "shown": self.shown,
             "keep": [*given["keep"], *([str(self.overlay)] if self.overlay else [])],
             "directory": namespace.CONTRACT if self.isolated else str(self.folder.ml),
         }  # fmt: skip

@@ -1,4 +1,5 @@
-"""Bringing a work's inputs to where its contract wants them: reflink where the file system can, else copy.
+"""Bringing a work's inputs to where its contract wants them: big ones by a read-only bind, where the work gets a view of its
+own, others by reflink where the file system can, else by copy.
 
 Never a hard link: the work owns its files and may write to them, a stored object must not change. Bytes that only the
 caller could read (encrypted, remote) come as pieces of a spool file that it wrote before.
@@ -17,6 +18,8 @@ from typing import Any, BinaryIO, cast
 Piece = dict[str, Any]
 """path, and for a part of that file offset and size: contents as the specification names them."""
 
+SHOWN_FROM = 16 << 20
+"""Bytes; copying less takes some milliseconds."""
 _FICLONE = 0x40049409
 
 
@@ -59,6 +62,26 @@ def place(piece: Piece, target: Path) -> None:
         with open_piece(piece) as source, target.open("xb") as sink:
             if piece.get("size") is not None or not _cloned(source, sink):
                 shutil.copyfileobj(source, sink, 1 << 20)
+    except OSError as error:
+        raise StagingFailed(f"cannot write {target.name}: {error.strerror or error}") from error
+
+
+def can_be_shown(piece: Piece, *, stranger: bool) -> bool:
+    """Whether a content is a big file of its own, readable by the work's user."""
+    if piece.get("size") is not None:
+        return False
+    try:
+        status = Path(piece["path"]).stat()
+    except OSError:
+        return False  # place() says what is wrong
+    return status.st_size >= SHOWN_FROM and (not stranger or bool(status.st_mode & 0o004))
+
+
+def place_holder(target: Path) -> None:
+    """Something for a file to be shown at. Raises StagingFailed when it cannot."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch(exist_ok=False)
     except OSError as error:
         raise StagingFailed(f"cannot write {target.name}: {error.strerror or error}") from error
 
