@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,57 @@ def test_what_was_acknowledged_survives_kill_9_of_the_server(tmp_path: Path) -> 
         listed = [row["Key"] for row in client.list_objects_v2(Bucket="bucket")["Contents"]]
         assert listed == sorted(kept)
         assert {key: body(client, "bucket", key) for key in kept} == kept
+
+
+def test_the_rest_of_what_clients_ask(client: Any, bucket: str) -> None:
+    expires = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    client.put_object(Bucket=bucket, Key="k", Body=b"data", Expires=expires, ACL="private")
+    assert client.get_object(Bucket=bucket, Key="k")["ExpiresString"] == "Wed, 02 Jan 2030 03:04:05 GMT"
+    attributes = client.get_object_attributes(
+        Bucket=bucket, Key="k", ObjectAttributes=["ETag", "ObjectSize", "Checksum"]
+    )
+    assert (attributes["ETag"], attributes["ObjectSize"]) == ("8d777f385d3dfec8815d20f7496026dc", 4)
+    assert (
+        attributes["Checksum"]["ChecksumCRC32"]
+        == base64.b64encode(zlib.crc32(b"data").to_bytes(4, "big")).decode()
+    )
+
+    tags = {"TagSet": [{"Key": "team", "Value": "ml & more"}]}
+    client.put_bucket_tagging(Bucket=bucket, Tagging=tags)
+    assert client.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags["TagSet"]
+    client.put_object_tagging(Bucket=bucket, Key="k", Tagging=tags)
+    assert client.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == tags["TagSet"]
+    client.delete_object_tagging(Bucket=bucket, Key="k")
+
+    block = {
+        "BlockPublicAcls": True,
+        "IgnorePublicAcls": True,
+        "BlockPublicPolicy": True,
+        "RestrictPublicBuckets": True,
+    }
+    client.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+    assert client.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == block
+    assert "Status" not in client.get_bucket_versioning(Bucket=bucket)
+    assert client.get_bucket_acl(Bucket=bucket)["Grants"][0]["Permission"] == "FULL_CONTROL"
+    assert client.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"] == [
+        {"ObjectOwnership": "BucketOwnerEnforced"}
+    ]
+    assert code(client.get_bucket_policy, Bucket=bucket) == ("NoSuchBucketPolicy", 404)
+    assert code(client.put_bucket_policy, Bucket=bucket, Policy="{}")[1] == 501
+    assert code(client.put_object, Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="AES256")[1] == 501
+    assert (
+        code(client.put_object, Bucket=bucket, Key="k", Body=b"", ACL="public-read")[0]
+        == "AccessControlListNotSupported"
+    )
+
+
+def test_a_bucket_is_emptied_by_its_versions(server: Server, client: Any, bucket: str) -> None:
+    import boto3
+
+    for number in range(3):
+        client.put_object(Bucket=bucket, Key=f"k{number}", Body=b"")
+    keys = {"aws_access_key_id": server.access_key_id, "aws_secret_access_key": server.secret_access_key}
+    resource = boto3.resource("s3", endpoint_url=server.url, region_name=server.region, **keys)
+    resource.Bucket(bucket).object_versions.delete()
+    resource.Bucket(bucket).delete()
+    assert code(client.head_bucket, Bucket=bucket) == ("404", 404)
