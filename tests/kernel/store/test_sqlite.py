@@ -5,7 +5,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -288,3 +290,48 @@ def test_scans_use_an_index_and_sort_nothing(path: Path, store: Store, query: Qu
         plan = " ".join(row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {sql}", values))
     assert index in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_a_full_disk_fails_the_block_that_found_it_full_and_tells_no_lies_to_the_others(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        put(store, "before")
+        connection = store._turns.connections()[0]
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+        outcome: dict[str, str] = {}
+
+        def write(name: str, document: dict[str, str], release: threading.Event) -> None:
+            try:
+                with store.write() as transaction:
+                    transaction.put(JOBS.key(name), document, at=1.0)
+                    release.wait(10)
+            except (sqlite3.OperationalError, RuntimeError):
+                outcome[name] = "refused"
+            else:
+                outcome[name] = "acknowledged"
+
+        go, at_once = threading.Event(), threading.Event()
+        at_once.set()
+        small = threading.Thread(target=write, args=("small", {}, go))
+        large = threading.Thread(target=write, args=("large", {"filler": "x" * 1_000_000}, at_once))
+        small.start()
+        wait_until(lambda: store._turns._commit is not None)
+        large.start()
+        wait_until(lambda: store._turns._waiting == 1)  # So that both share one commit.
+        go.set()
+        small.join()
+        large.join()
+
+        assert outcome["large"] == "refused"
+        assert get(store, "large") is None
+        assert (get(store, "small") is not None) == (outcome["small"] == "acknowledged")
+        connection.execute("PRAGMA max_page_count = 1000000")
+        put(store, "after")
+        assert {"before", "after"} <= set(names(store))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.001)
