@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from colonnade.cli import server
 from colonnade.cli.terminal import NOT_RUNNING, CommandError, print_json
@@ -58,13 +59,11 @@ def _stop(pid: int, *, keep_jobs: bool) -> None:
             ) from None
 
 
-def _wait_until_free(data: os.PathLike[str], pid: int) -> None:
+def _wait_until_free(data: Path, pid: int) -> None:
     """The lock is free when the last of its processes has ended."""
-    from pathlib import Path
-
     patience = WORKER_STOP_SECONDS + LEADER_STOP_SECONDS + 10
     deadline = time.monotonic() + patience
-    while folder.holder(Path(data)) is not None:
+    while folder.holder(data) is not None:
         if time.monotonic() > deadline:
             raise CommandError(
                 f"process {pid} has not ended within {patience:.0f} s: `kill -9 {pid}` ends it at once"

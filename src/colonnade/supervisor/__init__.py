@@ -171,7 +171,7 @@ class _Supervisor:
             self._phase = Phase.SERVING
             self._deadline = float("inf")
             self._write_record()
-            _log.info("ready at %s with %d workers", self._record.url, self._settings.workers)
+            _log.info("ready at %s, workers: %d", self._record.url, self._settings.workers)
             self._announce(self._record)
 
     def _write_record(self) -> None:
@@ -205,6 +205,7 @@ class _Supervisor:
     def _ended(self, child: Child, how: str) -> None:
         if self._phase is Phase.SERVING:
             delay = child.plan_restart()
+            self._write_record()
             _log.warning("%s %s; it starts again in %.1f s", child.name, how, delay)
         elif self._phase is Phase.STARTING:
             self._fail(f"{child.name} {how} before the server was ready; its last lines say why")
