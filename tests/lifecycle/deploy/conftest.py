@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import tarfile
@@ -130,9 +131,9 @@ class Logs:
 
 
 class Bench:
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, folder: Path, models: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.folder = folder
+        self.models = models
         self.objects, self.logs = Objects(), Logs()
         self.executor = ProcessExecutor(folder / "work", isolation="auto", lifeline=folder / "alive")
         self.platform = self.platform_on(MemoryStore(), LocalSignals())
@@ -145,7 +146,7 @@ class Bench:
         platform.provide(Principals, Roles())
         platform.provide(LogStreams, self.logs)
         platform.provide(Executor, self.executor)
-        platform.provide(Artifacts, Artifacts(self.folder / "models"))
+        platform.provide(Artifacts, Artifacts(self.models))
         platform.provide(Router, Router(seed=1))
         self.on_loop(Snapshot(platform, platform.the(Router)).start())
         return platform
@@ -192,14 +193,14 @@ class Bench:
 
     def upload(self, key: str, files: Mapping[str, bytes | str]) -> str:
         stream = io.BytesIO()
-        with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
             for name, content in files.items():
                 data = content.encode() if isinstance(content, str) else content
                 entry = tarfile.TarInfo(name)
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
         url = f"s3://models/{key}"
-        self.objects.held[url] = stream.getvalue()
+        self.objects.held[url] = gzip.compress(stream.getvalue(), mtime=0)
         return url
 
     def model(self, name: str, url: str, image: str = XGBOOST, **environment: str) -> None:
@@ -252,12 +253,18 @@ def until(condition: Callable[[], object], what: str, seconds: float = 120.0) ->
         time.sleep(0.02)
 
 
+@pytest.fixture(scope="session")
+def kept_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Kept by what they hold, so tests may share them: what one compiled need not be compiled again."""
+    return tmp_path_factory.mktemp("models")
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, kept_models: Path) -> Iterator[Bench]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    made = Bench(tmp_path, loop)
+    made = Bench(tmp_path, kept_models, loop)
     made.driver.start()
     yield made
     made.driver.stop()

@@ -59,6 +59,7 @@ def test_a_trained_xgboost_model_is_compiled_and_answers_as_xgboost_does(
 
     assert float(answer["Body"]) == pytest.approx(predicted(xgboost_model, [0.1, 0.9, 0.4]), abs=1e-5)
     assert (answer["ContentType"], answer["InvokedProductionVariant"]) == ("text/csv", "AllTraffic")
+    assert bench.invoke("Census", b"")["Body"] == b""
     assert described["EndpointArn"] == f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/census"
     (variant,) = described["ProductionVariants"]
     assert variant["CurrentInstanceCount"] == variant["DesiredInstanceCount"] == 2

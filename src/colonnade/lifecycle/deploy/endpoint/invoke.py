@@ -43,7 +43,7 @@ async def _invoke_endpoint(call: Call) -> Result:
     answer = await call.platform.the(Router).invoke(
         key,
         Invocation(
-            parameters["Body"],
+            given("Body", b""),
             given("ContentType", ""),
             given("Accept", ""),
             given("CustomAttributes", ""),

@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler, subject_of
+from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Document, Key
-from colonnade.lifecycle.deploy.endpoint import states
+from colonnade.lifecycle.deploy.endpoint import routes, states
 from colonnade.lifecycle.deploy.endpoint.preparation import Broken, prepare
 from colonnade.lifecycle.deploy.endpoint.replicas import Replicas
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
-from colonnade.serving.snapshot import route_key
 
 _SOON, _WATCHING = 0.1, 1.0
-_PUBLISH_SECONDS = 60.0
 _ENVIRONMENT = (
     "SAGEMAKER_INFERENCE_OUTPUT",
     "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
@@ -56,7 +54,7 @@ def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas)
     live, coming = document.get("_live"), document.get("_next")
     if live is not None:
         current = _route(replicas, live, serving=True)
-        if current is not None and _tell(platform, key, document, current):
+        if current is not None and routes.tell(platform, key, document["EndpointName"], current):
             return Again(_SOON)
     if coming is not None:
         return _bring_up(platform, key, document, replicas, coming)
@@ -78,7 +76,7 @@ def _bring_up(
         route = _route(replicas, coming, serving=False)
         if route is None:
             return Again(_SOON)
-        refusals = _tell(platform, key, document, route)
+        refusals = routes.tell(platform, key, document["EndpointName"], route)
     except Broken as broken:
         return _give_up(platform, key, str(broken))
     if refusals:
@@ -143,50 +141,18 @@ def _route(replicas: Replicas, plan: Mapping[str, Any], *, serving: bool) -> lis
     return variants if complete or (serving and some) else None
 
 
-def _tell(platform: Platform, key: Key, document: Document, variants: list[dict[str, Any]]) -> str:
-    """Make every worker serve this. What they say against it; empty once all of them do."""
-    place = route_key(key)
-    with platform.store.read() as reader:
-        stored = reader.get(place)
-    before = None if stored is None else stored.document
-    if before is not None and before["variants"] == variants and before["told"]:
-        return ""
-    generation = 1 if before is None else before["generation"] + 1
-    route = {"EndpointName": document["EndpointName"], "generation": generation, "variants": variants}
-    _write_route(platform, place, {**route, "told": False})
-    refusals = platform.signals.publish("routes", subject_of(key), timeout=_PUBLISH_SECONDS)
-    if refusals:
-        if before is not None:
-            _write_route(platform, place, {**before, "generation": generation + 1, "told": False})
-        return "; ".join(f"{refusal.process}: {refusal.reason}" for refusal in refusals)
-    _write_route(platform, place, {**route, "told": True})
-    return ""
-
-
-def _write_route(platform: Platform, place: Key, document: Mapping[str, Any]) -> None:
-    with platform.store.write() as transaction:
-        transaction.put(place, document, at=platform.clock.now())
-
-
 def _delete(platform: Platform, key: Key, replicas: Replicas) -> Outcome:
     """Nobody is sent here any more, then the replicas end, then the endpoint is gone."""
-    if not _withdraw(platform, key) or not replicas.release(set()):
+    if not routes.withdraw(platform, key) or not replicas.release(set()):
         return Again(_SOON)
     with platform.store.write() as transaction:
         ENDPOINTS.remove(transaction, key, at=platform.clock.now())
     return Done()
 
 
-def _withdraw(platform: Platform, key: Key) -> bool:
-    place = route_key(key)
-    with platform.store.write() as transaction:
-        transaction.delete(place)
-    return not platform.signals.publish("routes", subject_of(key), timeout=_PUBLISH_SECONDS)
-
-
 def _tidy(platform: Platform, key: Key, replicas: Replicas) -> Outcome:
     """A failed creation leaves nothing behind but its reason."""
-    if not _withdraw(platform, key) or not replicas.release(set()):
+    if not routes.withdraw(platform, key) or not replicas.release(set()):
         return Again(_SOON)
     ENDPOINTS.update(platform, key, lambda document: None, active=False)
     return Done()
