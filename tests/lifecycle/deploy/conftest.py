@@ -36,6 +36,7 @@ from colonnade.kernel.ports import (
 )
 from colonnade.kernel.reconcile.driver import Driver
 from colonnade.kernel.signals import LocalSignals
+from colonnade.kernel.store import Key
 from colonnade.kernel.store.memory import MemoryStore
 from colonnade.serving.artifacts import Artifacts
 from colonnade.serving.router import Router
@@ -43,7 +44,8 @@ from colonnade.serving.snapshot import Snapshot
 from colonnade.testing.executor import BytesContent
 
 for _name in (
-    "model",
+    "model.operations",
+    "model.reconciler",
     "endpoint_config",
     "endpoint.operations",
     "endpoint.invoke",
@@ -223,6 +225,13 @@ class Bench:
 
     def describe(self, name: str) -> Result:
         return self.do("DescribeEndpoint", EndpointName=name)
+
+    def document(self, noun: str, name: str) -> Mapping[str, Any]:
+        key = Key("aws", ACCOUNT, REGION, "sagemaker", noun, name.lower())
+        with self.platform.store.read() as reader:
+            stored = reader.get(key)
+        assert stored is not None
+        return stored.document
 
     def settled(self, name: str, status: str = "InService") -> Result:
         until(

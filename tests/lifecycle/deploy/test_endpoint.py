@@ -256,9 +256,7 @@ def test_an_endpoint_whose_model_does_not_load_fails_with_the_reason_and_can_be_
 
     described = bench.settled("none", "Failed")
 
-    assert described["FailureReason"].startswith(
-        "The model of production variant AllTraffic cannot be loaded:"
-    )
+    assert described["FailureReason"].startswith('Failed to load the model of container "primary":')
     with pytest.raises(ServiceError, match="Endpoint none of account 123456789012 not found"):
         bench.invoke("none", b"1")
     bench.do("DeleteEndpoint", EndpointName="none")

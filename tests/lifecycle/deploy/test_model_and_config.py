@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from colonnade.kernel.errors import ServiceError
+from colonnade.serving.artifacts import Artifacts
 
-from .conftest import ACCOUNT, REGION, ROLE, XGBOOST, Bench
+from .conftest import ACCOUNT, REGION, ROLE, ROOT, XGBOOST, Bench, trained, until
 
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 VARIANT = {
@@ -185,3 +186,17 @@ def test_a_missing_endpoint_is_named_by_its_arn(bench: Bench, operation: str) ->
     refused = refusal(bench, operation, EndpointName="None", **more)
 
     assert str(refused) == f'ValidationException: Could not find endpoint "{ARN}:endpoint/none".'
+
+
+def test_a_model_is_compiled_as_soon_as_it_exists(bench: Bench) -> None:
+    data = trained(objective="reg:squarederror")
+    bench.model("early", bench.upload("early.tar.gz", {"xgboost-model": data, "early": "bird"}))
+
+    def compiled() -> bool:
+        artifacts = bench.platform.the(Artifacts)
+        content = bench.objects.read(ROOT, "models", "early.tar.gz")
+        return artifacts.compiled(artifacts.keep(content)) is not None
+
+    until(compiled, "the model is compiled")
+    until(lambda: "_prepared" not in bench.document("Model", "early"), "nothing is left to do")
+    assert list(bench.executor.known()) == []

@@ -18,8 +18,8 @@ from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store import Key
 from colonnade.kernel.store.memory import MemoryStore
 from colonnade.lifecycle.deploy.endpoint import replicas as subject
-from colonnade.lifecycle.deploy.endpoint.preparation import Broken
 from colonnade.lifecycle.deploy.endpoint.replicas import Ready, Replicas
+from colonnade.lifecycle.deploy.model.preparation import Broken
 from colonnade.serving import probe
 from colonnade.serving.artifacts import Artifacts
 
@@ -35,7 +35,6 @@ VARIANT = {
     "container": {"Image": "x", "Environment": {"MINE": "1"}},
     "prepared": {"kind": "script", "runtime": "scikit-learn", "model": "", "code": ""},
 }
-RUNNING = Observation(Phase.RUNNING, started=time.time(), address="unix:/here")
 ENDED = Observation(Phase.ENDED, started=1.0, ended=2.0, exit_code=1)
 
 
@@ -49,7 +48,7 @@ class Told:
 
     def start(self, work: Work) -> None:
         self.started.append(work)
-        self.seen[work.id] = RUNNING
+        self.seen[work.id] = Observation(Phase.RUNNING, started=time.time(), address="unix:/here")
 
     def observe(self, work_id: str) -> Observation:
         return self.seen.get(work_id, Observation(Phase.ABSENT))

@@ -8,7 +8,7 @@ from typing import Any
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Effect, Result, operation
 from colonnade.kernel.resources import Refusal, Resource
-from colonnade.lifecycle.deploy.model import MODELS
+from colonnade.lifecycle.deploy.model.operations import MODELS
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
 
 ENDPOINT_CONFIGS = Resource(

@@ -16,7 +16,7 @@ from colonnade.kernel.store import Document
 from colonnade.lifecycle.deploy.endpoint import states, views
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
-from colonnade.lifecycle.deploy.model import MODELS, container_of
+from colonnade.lifecycle.deploy.model.operations import MODELS, container_of
 from colonnade.lifecycle.deploy.refusals import not_yet
 
 ENDPOINTS.serve("List")

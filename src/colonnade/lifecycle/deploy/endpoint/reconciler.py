@@ -13,9 +13,9 @@ from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Document, Key
 from colonnade.lifecycle.deploy.endpoint import routes, states
-from colonnade.lifecycle.deploy.endpoint.preparation import Broken, prepare
 from colonnade.lifecycle.deploy.endpoint.replicas import Replicas
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
+from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
 
 _SOON, _WATCHING = 0.1, 1.0
 _ENVIRONMENT = (
@@ -99,7 +99,7 @@ def _prepare(platform: Platform, key: Key, plan: Mapping[str, Any]) -> bool:
         known = variant.get("prepared", {})
         if "kind" in known:
             continue
-        prepared = prepare(platform, variant, known)
+        prepared = prepare(platform, variant["container"], variant["role"], known)
         if prepared != known:
             variant["prepared"] = prepared
             _keep_preparation(platform, key, variant["generation"], prepared)

@@ -16,7 +16,7 @@ from colonnade.executors import Environment, Executor, Input, Limits, Observatio
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import LogEvent, LogStreams
 from colonnade.kernel.store import Key
-from colonnade.lifecycle.deploy.endpoint.preparation import Broken
+from colonnade.lifecycle.deploy.model.preparation import Broken
 from colonnade.serving import probe
 from colonnade.serving.artifacts import Artifacts
 

@@ -1,4 +1,4 @@
-"""Models: a container image, where its model data lies, and as whom they are read."""
+"""CreateModel checks what an endpoint would trip over: the image, and the model data as the role reads it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def create_model(call: Call) -> Result:
     for url in (model_data_url(container), submitted_code(container)):
         if url:
             _check_readable(call, url)
-    return MODELS.create(call)
+    return MODELS.create(call, active=True)
 
 
 def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:

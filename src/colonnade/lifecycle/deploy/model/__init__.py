@@ -1,0 +1,1 @@
+"""Models: a container image, where its model data lies, and as whom they are read."""

@@ -1,0 +1,44 @@
+"""Compiles a model in the background as soon as it exists, so that its endpoints come up at once.
+
+Only what is kept by digest comes of it; an endpoint fetches the model data anew, as the role, when it is created. What goes
+wrong here goes wrong there again, where it can be told.
+"""
+
+from __future__ import annotations
+
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
+from colonnade.kernel.store import Key
+from colonnade.lifecycle.deploy.model.operations import MODELS, container_of
+from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
+
+_SOON = 0.2
+
+
+def fail(platform: Platform, key: Key, reason: str) -> None:
+    _settle(platform, key)
+
+
+@reconciler("sagemaker", "Model", fail=fail)
+def reconcile(platform: Platform, key: Key) -> Outcome:
+    with platform.store.read() as reader:
+        stored = reader.get(key)
+    if stored is None or not stored.active:
+        return Done()
+    known = stored.document.get("_prepared", {})
+    try:
+        prepared = prepare(
+            platform, container_of(stored.document), stored.document.get("ExecutionRoleArn", ""), known
+        )
+    except Broken:
+        return _settle(platform, key)
+    if "kind" in prepared:
+        return _settle(platform, key)
+    if prepared != known:
+        MODELS.update(platform, key, lambda document: document.update(_prepared=prepared))
+    return Again(_SOON)
+
+
+def _settle(platform: Platform, key: Key) -> Outcome:
+    MODELS.update(platform, key, lambda document: document.pop("_prepared", None), active=False)
+    return Done()
