@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import boto3
@@ -46,6 +47,12 @@ class FewPrincipals:
         raise NotImplementedError
 
 
+@cache
+def _session() -> Any:
+    """One for all tests: a session keeps the models that it has read."""
+    return boto3.session.Session()
+
+
 @dataclass
 class Gateway:
     port: int
@@ -64,7 +71,7 @@ class Gateway:
     def client(self, service: str, **config: Any) -> Any:
         keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET} | config.pop("keys", {})
         config = {"retries": {"total_max_attempts": 1}, "read_timeout": 20} | config
-        return boto3.session.Session().client(
+        return _session().client(
             service, endpoint_url=self.url, region_name="eu-west-1", config=Config(**config), **keys
         )
 

@@ -6,11 +6,9 @@ expiry, which the platform set, is judged by that clock.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import hmac
 import time
-import zlib
 
 from colonnade.gateway import sigv4
 from colonnade.gateway.aws_chunked import AwsChunked, ChunkSigner
@@ -206,18 +204,3 @@ def _check_v2(exchange: Exchange, signature: Signature, credential: Credential) 
         raise refusal(exchange, Refusal.BAD_SIGNATURE)
     if exchange.stream is not None:
         exchange.stream.verified_by(Plain(None, content_length(exchange)), {})
-
-
-def decompress(exchange: Exchange, limit: int) -> None:
-    """Request compression (PutMetricData). Signed as sent, so it comes after the signature."""
-    if exchange.headers.get(b"content-encoding") != b"gzip" or exchange.stream is not None:
-        return
-    try:
-        unpacker = zlib.decompressobj(wbits=31)
-        exchange.body = unpacker.decompress(exchange.body, limit)
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise ServiceError(
-            "SerializationException", f"the request body is not gzip: {error}", status=400
-        ) from None
-    if unpacker.unconsumed_tail:
-        raise refusal(exchange, Refusal.TOO_LARGE, f": at most {limit} bytes")
