@@ -103,6 +103,8 @@ class Runner:
         if self.uid is not None:
             for owned in (ml, self.folder.temporary, self.folder.environment, Path(given["run"] or ml)):
                 environment.give(owned, self.uid)
+        if not given["pipes"]:
+            self.folder.spool.unlink(missing_ok=True)
         for pipe in given["pipes"]:
             pipes.serve(pipe, below(ml, pipe["path"]), self.uid)
 
