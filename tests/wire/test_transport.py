@@ -17,6 +17,7 @@ from botocore import auth
 from botocore.exceptions import ClientError
 
 from colonnade.gateway import app, own
+from colonnade.gateway.body import IncomingBody
 from colonnade.gateway.exchange import Response
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call
@@ -226,3 +227,23 @@ def test_our_own_paths_are_found_by_prefix_and_say_what_there_is(
 def test_the_same_own_path_cannot_be_given_twice() -> None:
     with pytest.raises(ValueError, match="has a handler already"):
         own.own("GET", "/_colonnade/health")(own.health)
+
+
+def test_a_cancelled_exchange_frees_the_thread_that_waits_for_its_body() -> None:
+    async def story() -> str:
+        async def never() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        body = IncomingBody(never, asyncio.get_running_loop(), 10)
+        reading = asyncio.get_running_loop().run_in_executor(None, body.read)
+        while not body.started:
+            await asyncio.sleep(0)
+        body.abandon()
+        try:
+            await reading
+        except ServiceError as error:
+            return error.code
+        return "it read on"
+
+    assert asyncio.run(story()) == "IncompleteBody"

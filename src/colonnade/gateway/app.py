@@ -52,18 +52,23 @@ def build(
 
 async def _serve(exchange: Exchange, send: Send) -> None:
     try:
-        await walk(exchange)
-        response = exchange.response
-        assert response is not None
-    except Disconnected:
-        return
-    except Exception as error:  # noqa: BLE001 - the one place where accidents become answers; logged there
-        response = errors.answer(exchange, error)
-    try:
-        await send_response(exchange, response, send)
+        response = await _answer(exchange)
+        if response is not None:
+            await send_response(exchange, response, send)
     finally:
         if exchange.stream is not None:
             exchange.stream.abandon()
+
+
+async def _answer(exchange: Exchange) -> Response | None:
+    """None when nobody is there any more to be answered."""
+    try:
+        await walk(exchange)
+    except Disconnected:
+        return None
+    except Exception as error:  # noqa: BLE001 - the one place where accidents become answers; logged there
+        return errors.answer(exchange, error)
+    return exchange.response
 
 
 def _exchange(

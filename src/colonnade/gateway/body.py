@@ -139,7 +139,10 @@ class IncomingBody:
         await self._pump()
 
     def abandon(self) -> None:
-        """The answer is sent: whatever the operation left unread is not waited for."""
+        """The exchange is over, answered or cancelled: nobody waits any longer for what was left unread."""
+        with self._changed:
+            self._gone = True
+            self._changed.notify_all()
         if self._pumping is not None:
             self._pumping.cancel()
 
