@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -266,6 +267,16 @@ def test_requirements_that_cannot_be_installed_end_the_work_before_its_command(
     assert end.failure.startswith('InstallRequirementsError:\nExitCode 1\nErrorMessage "ERROR: ')
     assert "ran" not in printed(executor)
     assert list((tmp_path / "work" / "overlays").glob("*/.complete")) == []
+
+
+def test_an_installation_that_hangs_can_be_stopped(executor: ProcessExecutor) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x-1.0-py3-none-any.whl"
+        executor.start(script("", environment=Environment("py", f"{url}\n")))
+        wait_until(lambda: any("Collecting" in line for line in printed(executor)), "pip asking")
+        executor.stop("work-1")
+        end = ended(executor)
+    assert (end.stopped, end.staged, end.exit_code) == (True, False, None)
 
 
 def test_a_work_may_install_packages_for_itself_alone(executor: ProcessExecutor) -> None:

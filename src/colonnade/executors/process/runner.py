@@ -7,16 +7,12 @@ also works after the server was killed and started again) or by SIGTERM.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import resource
-import selectors
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +22,7 @@ from typing import Any
 from colonnade.executors.process import environment, namespace, pipes, plain, processes
 from colonnade.executors.process.enter import words
 from colonnade.executors.process.folder import WorkFolder, below, take_lock, write_json
-from colonnade.executors.process.lines import LineSplitter, encode
+from colonnade.executors.process.lifeline import Lifeline
 from colonnade.executors.process.metrics import MetricSearch
 from colonnade.executors.process.outputs import failure_text
 from colonnade.executors.process.staging import (
@@ -37,8 +33,8 @@ from colonnade.executors.process.staging import (
     place_holder,
     unpack,
 )
+from colonnade.executors.process.watch import TICK, Ending, Printer, watch
 
-_TICK = 0.1
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -70,8 +66,7 @@ class Runner:
         self.state: dict[str, Any] = {"phase": "staging", "runner": os.getpid()}
         self.state["runner_started"] = processes.started_at(os.getpid())
         self.log = folder.log.open("ab", buffering=0)
-        self.lifeline_lost: float | None = None
-        self.lifeline_due = 0.0
+        self.lifeline = Lifeline(specification["lifeline"], specification["patience"])
         self.overlay: Path | None = None
         self.shown: list[list[str]] = []
         """Files of the inputs that are not copied: (where each lies, its path below the contract's folder)."""
@@ -81,7 +76,7 @@ class Runner:
         try:
             self._stage()
         except StagingFailed as reason:
-            return self.end(failure=str(reason), staged=False)
+            return self.end(failure=str(reason), staged=False, stopped=self._stop_wanted())
         if self._stop_wanted():
             return self.end(failure="Stopped before the command began.", staged=False, stopped=True)
         return self._command()
@@ -133,7 +128,7 @@ class Runner:
         while (lock := take_lock(overlays / f"{overlay.name}.lock")) is None:
             if self._stop_wanted():
                 raise StagingFailed("Stopped while its requirements were being installed.")
-            time.sleep(_TICK)
+            time.sleep(TICK)
         try:
             if not complete.exists():
                 shutil.rmtree(overlay, ignore_errors=True)
@@ -153,7 +148,8 @@ class Runner:
         if self.uid is not None:
             environment.give(overlay, self.uid)
             environment.give(self.folder.temporary, self.uid)
-        status, _ = self._watch(self._launch(command, overlay, self._base_variables(overlay)), lambda: None)
+        process = self._launch(command, overlay, self._base_variables(overlay))
+        status, _ = self._watch(process, lambda: self._kill_when_unwanted(process.pid))
         if status != 0:
             raise StagingFailed(
                 f'InstallRequirementsError:\nExitCode {status}\nErrorMessage "{self._last_line()}"\n'
@@ -161,6 +157,10 @@ class Runner:
             )
         if self.uid is not None:
             environment.give(overlay, os.geteuid())
+
+    def _kill_when_unwanted(self, leader: int) -> None:
+        if self._stop_wanted():
+            processes.signal_group(leader, signal.SIGKILL)
 
     def _last_line(self) -> str:
         """What pip said last that looks like a reason."""
@@ -242,48 +242,11 @@ class Runner:
     def _watch(
         self, process: subprocess.Popen[bytes], step: Callable[[], None]
     ) -> tuple[int, resource.struct_rusage]:
-        """Log what a command prints until it has ended, calling `step` every tick; then leave nothing of it alive."""
-        output = process.stdout
-        assert output is not None
-        os.set_blocking(output.fileno(), False)
-        printer = Printer(self.log, self.folder.metrics, MetricSearch(self.specification["metrics"]))
-        with selectors.DefaultSelector() as selector, _end_of(process.pid, selector):
-            selector.register(output, selectors.EVENT_READ)
-            while True:
-                ready = [key.fileobj for key, _ in selector.select(_TICK)]
-                if output in ready and not printer.take(output.fileno()):
-                    selector.unregister(output)
-                pid, status, used = os.wait4(process.pid, os.WNOHANG)
-                if pid:
-                    break
-                step()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        processes.signal_group(process.pid, signal.SIGKILL)
-        if self.uid is not None:
-            processes.kill_user(self.uid)
-        processes.kill_descendants()
-        while printer.take(output.fileno()):
-            pass
-        printer.end()
-        output.close()
-        code = process.returncode
-        return (code if code >= 0 else 128 - code), used
+        search = MetricSearch(self.specification["metrics"])
+        return watch(process, Printer(self.log, self.folder.metrics, search), self.uid, step)
 
     def _stop_wanted(self) -> bool:
-        return self.folder.stop.exists() or self._server_gone()
-
-    def _server_gone(self) -> bool:
-        """Whether the server's lock has been free for a while. Only replicas end with their server."""
-        given, now = self.specification, time.monotonic()
-        if not given["lifeline"] or now < self.lifeline_due:
-            return False
-        # Seldom, since a starting server must not find the lock in our hands.
-        self.lifeline_due = now + given["patience"] / 10
-        if _is_held(Path(given["lifeline"])):
-            self.lifeline_lost = None
-            return False
-        self.lifeline_lost = self.lifeline_lost or now
-        return bool(now - self.lifeline_lost >= given["patience"])
+        return self.folder.stop.exists() or self.lifeline.is_lost()
 
     def end(self, **how: Any) -> None:
         self.state |= {"phase": "ended", "ended": time.time()} | how
@@ -291,88 +254,3 @@ class Runner:
         if self.specification["run"]:
             shutil.rmtree(self.specification["run"], ignore_errors=True)
         write_json(self.folder.state, self.state, durable=True)
-
-
-class Ending:
-    """The stop sequence: SIGTERM to the group when asked or when time is up, SIGKILL after the grace."""
-
-    def __init__(
-        self, limits: Mapping[str, Any], begun: float, leader: int, wanted: Callable[[], bool]
-    ) -> None:
-        self._limits, self._begun, self._leader, self._wanted = limits, begun, leader, wanted
-        self._kill_at: float | None = None
-        self.stopped = False
-        self.timed_out = False
-
-    def step(self) -> None:
-        now = time.monotonic()
-        if self._kill_at is not None:
-            if now >= self._kill_at:
-                processes.signal_group(self._leader, signal.SIGKILL)
-            return
-        longest = self._limits["max_runtime_seconds"]
-        self.timed_out = longest is not None and now - self._begun >= longest
-        self.stopped = not self.timed_out and self._wanted()
-        if self.timed_out or self.stopped:
-            processes.signal_group(self._leader, signal.SIGTERM)
-            self._kill_at = now + self._limits["stop_grace_seconds"]
-
-
-class Printer:
-    """From the command's output to the log and the metrics file."""
-
-    def __init__(self, log: Any, metrics: Path, search: MetricSearch) -> None:
-        self._log, self._metrics, self._search = log, metrics, search
-        self._splitter = LineSplitter()
-
-    def take(self, descriptor: int) -> bool:
-        """Write down what is there to read; False when there is no more, now or for good."""
-        try:
-            data = os.read(descriptor, 1 << 16)
-        except BlockingIOError:
-            return False
-        self._write(self._splitter.feed(data))
-        return bool(data)
-
-    def end(self) -> None:
-        self._write(self._splitter.end())
-
-    def _write(self, lines: Sequence[str]) -> None:
-        now = time.time()
-        rows: list[bytes] = []
-        printed: list[bytes] = []
-        for line in lines:
-            found, complaints = self._search.values(line, now)
-            rows += found
-            printed += [encode(now, text) for text in (line, *complaints)]
-        if printed:
-            self._log.write(b"".join(printed))
-        if rows:
-            with self._metrics.open("ab") as file:
-                file.write(b"".join(rows))
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
-@contextlib.contextmanager
-def _end_of(pid: int, selector: selectors.BaseSelector) -> Any:
-    """Wake the selector at a process's end where the system can tell; elsewhere the tick finds it."""
-    if sys.platform != "linux":
-        yield
-        return
-    descriptor = os.pidfd_open(pid)
-    selector.register(descriptor, selectors.EVENT_READ)
-    try:
-        yield
-    finally:
-        selector.unregister(descriptor)
-        os.close(descriptor)
