@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from colonnade import credentials
@@ -31,6 +32,7 @@ from colonnade.settings import Settings
 
 _log = logging.getLogger(__name__)
 _OPERATIONS = ("lifecycle", "ai", "cloud", "review")
+_SWEEP_SECONDS = 3600.0
 _STOP_SECONDS = 150.0
 """A training job has 120 s between SIGTERM and SIGKILL."""
 
@@ -38,10 +40,11 @@ _STOP_SECONDS = 150.0
 def load_operations() -> None:
     """Import every module that may hold operations or reconcilers: being there is all that it takes to be found."""
     for name in _OPERATIONS:
-        with suppress(ModuleNotFoundError):
-            package = import_module(f"colonnade.{name}")
-            for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-                import_module(module.name)
+        if find_spec(f"colonnade.{name}") is None:
+            continue
+        package = import_module(f"colonnade.{name}")
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            import_module(module.name)
 
 
 def run_worker(settings: Settings, fd: int) -> None:
@@ -75,6 +78,7 @@ def run_leader(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
     load_operations()
     driver = Driver(platform)
     driver.start()
+    threading.Thread(target=_sweep_now_and_then, args=(platform, told), name="sweep", daemon=True).start()
     ready()
     while not told.stop.wait(lease.DURATION / 3):
         if lease.acquire(store, me) is None:
@@ -211,6 +215,19 @@ class _Told:
 
     def _on_keep_jobs(self, *_: Any) -> None:
         self.keep_jobs = True
+
+
+def _sweep_now_and_then(platform: Platform, told: _Told) -> None:
+    """Remove the bytes that a crash left without a name: at the start, and every hour."""
+    from colonnade.cloud.s3.orphans import sweep
+
+    while not told.stop.is_set():
+        try:
+            if gone := sweep(platform, now=time.time()):
+                _log.info("removed %d blobs that no object names", len(gone))
+        except Exception:  # noqa: BLE001 - logged, and tried again: what is swept does no harm meanwhile
+            _log.exception("sweeping orphaned blobs failed; trying again in an hour")
+        told.stop.wait(_SWEEP_SECONDS)
 
 
 def _stop_jobs(platform: Platform, root: Principal) -> None:

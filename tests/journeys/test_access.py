@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from journeys.team import Team
+from journeys.team import BUCKET, Team
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +95,21 @@ def test_a_role_that_sagemaker_may_not_assume_is_refused_by_name(team: Team) -> 
     with pytest.raises(ClientError, match=f"Could not assume role {absent}") as error:
         team.train(RoleArn=absent)
     assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_policy_may_open_one_folder_of_a_bucket_and_a_deny_names_itself(team: Team) -> None:
+    folder = {
+        "Effect": "Allow",
+        "Action": "s3:ListBucket",
+        "Resource": f"arn:aws:s3:::{BUCKET}",
+        "Condition": {"StringLike": {"s3:prefix": "points/*"}},
+    }
+    closed = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}
+    cleo = keys_of(team, "cleo", {"Version": "2012-10-17", "Statement": [folder, closed]})
+    s3 = team.server.client("s3", **cleo)
+
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="points/")["KeyCount"] == 1
+    assert refused(s3.list_objects_v2, Bucket=BUCKET) == "AccessDenied"
+    assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix="output/") == "AccessDenied"
+    with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
+        s3.get_object(Bucket=BUCKET, Key="points/points.csv")

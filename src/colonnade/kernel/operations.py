@@ -17,6 +17,7 @@ from typing import Any
 from colonnade.kernel import arns, models
 from colonnade.kernel.errors import ServiceError, not_implemented
 from colonnade.kernel.platform import Platform
+from colonnade.kernel.policy.decision import Outcome
 from colonnade.kernel.ports import Principal, Principals
 from colonnade.kernel.store import Event, Scope, Transaction
 
@@ -88,6 +89,8 @@ class Effect(Enum):
 Handler = Callable[[Call], Result | None]
 Demand = Callable[[Call], Sequence[tuple[str, str]]]
 """The (IAM action, resource ARN) pairs that the caller must all be allowed."""
+Conditions = Callable[[Call], Mapping[str, Any]]
+"""The condition keys of its own that an operation offers to policies: `s3:prefix`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Operation:
     handler: Handler
     effect: Effect
     demand: Demand | None
+    conditions: Conditions | None
     mutates: bool
     module: str
     line: int
@@ -106,13 +110,18 @@ _registered: dict[tuple[str, str], Operation] = {}
 
 
 def operation(
-    service: str, name: str, *, effect: Effect = Effect.REAL, demand: Demand | None = None
+    service: str,
+    name: str,
+    *,
+    effect: Effect = Effect.REAL,
+    demand: Demand | None = None,
+    conditions: Conditions | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a function as the operation. `demand` is only for services whose IAM actions are not their operations'
     names (S3) or whose resource cannot be read from the parameters."""
 
     def register(handler: Handler) -> Handler:
-        add(service, name, handler, effect=effect, demand=demand)
+        add(service, name, handler, effect=effect, demand=demand, conditions=conditions)
         return handler
 
     return register
@@ -125,6 +134,7 @@ def add(
     *,
     effect: Effect,
     demand: Demand | None = None,
+    conditions: Conditions | None = None,
     module: str = "",
     line: int = 0,
 ) -> None:
@@ -136,7 +146,9 @@ def add(
     mutates = not name.startswith(
         ("Describe", "List", "Get", "Head", "Search", "Batch", "Query", "Simulate", "Filter")
     )
-    _registered[service, name] = Operation(service, name, handler, effect, demand, mutates, module, line)
+    _registered[service, name] = Operation(
+        service, name, handler, effect, demand, conditions, mutates, module, line
+    )
 
 
 def find(service: str, name: str) -> Operation:
@@ -180,17 +192,32 @@ def demands(target: Operation, call: Call) -> Sequence[tuple[str, str]]:
 def authorise(target: Operation, call: Call) -> None:
     """Raises AccessDeniedException (AccessDenied in the XML protocols) unless every demand is allowed: deny by default."""
     principals = call.platform.the(Principals)
+    context = _context(target, call)
     for action, resource in demands(target, call):
-        if not principals.allows(
-            call.principal, action, resource, {"aws:SourceIp": call.source} if call.source else None
-        ):
-            xml = models.service(target.service).protocol in ("query", "rest-xml")
-            raise ServiceError(
-                "AccessDenied" if xml else "AccessDeniedException",
-                f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {resource} "
-                "because no identity-based policy allows the action",
-                status=403 if xml else 400,
+        if not principals.allows(call.principal, action, resource, context):
+            decision = principals.decide(call.principal, action, resource, context)
+            raise _denied(
+                target, call, action, resource, explicitly=decision.outcome is Outcome.EXPLICIT_DENY
             )
+
+
+def _context(target: Operation, call: Call) -> Mapping[str, Any] | None:
+    own = target.conditions(call) if target.conditions else {}
+    return {**own, "aws:SourceIp": call.source} if call.source else own or None
+
+
+def _denied(target: Operation, call: Call, action: str, resource: str, *, explicitly: bool) -> ServiceError:
+    xml = models.service(target.service).protocol in ("query", "rest-xml")
+    why = (
+        "with an explicit deny in an identity-based policy"
+        if explicitly
+        else "because no identity-based policy allows the action"
+    )
+    return ServiceError(
+        "AccessDenied" if xml else "AccessDeniedException",
+        f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {resource} {why}",
+        status=403 if xml else 400,
+    )
 
 
 def perform(call: Call) -> Result:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from colonnade.kernel.operations import Call, Demand
 
@@ -41,3 +42,12 @@ def on_new_object(call: Call) -> Demands:
     """Writing; with tags, tagging too."""
     tagged = on_object("PutObjectTagging")(call) if call.parameters.get("Tagging") else []
     return [*on_object("PutObject")(call), *tagged]
+
+
+def listed(call: Call) -> Mapping[str, Any]:
+    """What policies on ListBucket ask for. A listing without a prefix lists everything: its prefix is the empty one."""
+    given = {"s3:prefix": call.parameters.get("Prefix", "")}
+    for member, key in (("Delimiter", "s3:delimiter"), ("MaxKeys", "s3:max-keys")):
+        if member in call.parameters:
+            given[key] = str(call.parameters[member])
+    return given

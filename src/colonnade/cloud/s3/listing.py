@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from colonnade.cloud.s3 import requests
-from colonnade.cloud.s3.access import on_bucket
+from colonnade.cloud.s3.access import listed, on_bucket
 from colonnade.cloud.s3.bucket import owner
 from colonnade.cloud.s3.index import ObjectRecord, bucket_of, objects, record
 from colonnade.cloud.s3.objects import quoted
@@ -91,7 +91,7 @@ def common_prefix(key: str, prefix: str, delimiter: str) -> str:
     return "" if end < 0 else key[: end + len(delimiter)]
 
 
-@operation("s3", "ListObjectsV2", demand=on_bucket("ListBucket"))
+@operation("s3", "ListObjectsV2", demand=on_bucket("ListBucket"), conditions=listed)
 def list_objects_v2(call: Call) -> Result:
     parameters = call.parameters
     after = _start(parameters)
@@ -119,7 +119,7 @@ def _start(parameters: Mapping[str, Any]) -> str | None:
     return token[0]
 
 
-@operation("s3", "ListObjects", demand=on_bucket("ListBucket"))
+@operation("s3", "ListObjects", demand=on_bucket("ListBucket"), conditions=listed)
 def list_objects(call: Call) -> Result:
     parameters = call.parameters
     found, result = _list(call, parameters.get("Marker") or None)
@@ -131,7 +131,7 @@ def list_objects(call: Call) -> Result:
     return encoded(parameters, result)
 
 
-@operation("s3", "ListObjectVersions", demand=on_bucket("ListBucketVersions"))
+@operation("s3", "ListObjectVersions", demand=on_bucket("ListBucketVersions"), conditions=listed)
 def list_versions(call: Call) -> Result:
     """Without versioning each object has the one version "null"."""
     parameters = call.parameters
