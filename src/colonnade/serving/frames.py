@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _REQUEST = struct.Struct("<IBHHH")
 _ANSWER = struct.Struct("<IHHH")
@@ -22,8 +22,7 @@ class FrameError(Exception):
     """The other side does not speak this protocol; the connection is of no use any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     kind: int
     body: bytes = b""
     content_type: str = ""
@@ -31,8 +30,7 @@ class Request:
     custom_attributes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     status: int
     """As in HTTP; the body of anything above 299 is the error's text."""
     body: bytes

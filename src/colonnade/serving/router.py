@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.store import Key
@@ -29,8 +29,7 @@ _DEATHS = 2
 """Replicas that may die under a call before it is held to be the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     body: bytes
     content_type: str = ""
     accept: str = ""
@@ -39,8 +38,7 @@ class Invocation:
     inference_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     body: bytes
     content_type: str
     variant: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, cast
 
 from colonnade.kernel import arns
@@ -27,21 +28,13 @@ def endpoint_arn(call: Call) -> str:
 
 async def _invoke_endpoint(call: Call) -> Result:
     parameters = call.parameters
-    for member, why in _NOT_OFFERED.items():
-        if member in parameters:
-            raise faults.not_offered(member, why)
+    if not _NOT_OFFERED.keys().isdisjoint(parameters):
+        member = next(member for member in _NOT_OFFERED if member in parameters)
+        raise faults.not_offered(member, _NOT_OFFERED[member])
     name = parameters["EndpointName"]
-    key = Key(
-        arns.partition_of(call.region),
-        call.account,
-        call.region,
-        "sagemaker",
-        "Endpoint",
-        name.lower(),
-    )
     given = parameters.get
     answer = await call.platform.the(Router).invoke(
-        key,
+        _key(call.account, call.region, name),
         Invocation(
             given("Body", b""),
             given("ContentType", ""),
@@ -58,6 +51,11 @@ async def _invoke_endpoint(call: Call) -> Result:
     if answer.custom_attributes:
         result["CustomAttributes"] = answer.custom_attributes
     return result
+
+
+@lru_cache(4096)
+def _key(account: str, region: str, name: str) -> Key:
+    return Key(arns.partition_of(region), account, region, "sagemaker", "Endpoint", name.lower())
 
 
 # The gateway awaits what a handler returns when it is a coroutine function; Handler is written for the others.
