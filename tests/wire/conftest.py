@@ -22,6 +22,7 @@ from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.operations import Call, Effect
 from colonnade.kernel.platform import Platform
+from colonnade.kernel.policy import Decision, Outcome
 from colonnade.kernel.ports import Credential, Principal, Principals
 
 ROOT = Principal("arn:aws:iam::123456789012:root", "123456789012", "123456789012", "root")
@@ -42,6 +43,12 @@ class FewPrincipals:
         self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
     ) -> bool:
         return action not in self.denied
+
+    def decide(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        allowed = self.allows(principal, action, resource, context)
+        return Decision(Outcome.ALLOWED if allowed else Outcome.IMPLICIT_DENY)
 
     def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
         raise NotImplementedError

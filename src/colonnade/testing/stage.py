@@ -20,6 +20,7 @@ from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.platform import Platform
+from colonnade.kernel.policy import Decision, Outcome
 from colonnade.kernel.ports import LogStreams, ObjectContent, ObjectInfo, Principal, Principals, Storage
 from colonnade.kernel.reconcile.driver import Driver
 from colonnade.kernel.signals import LocalSignals
@@ -77,6 +78,12 @@ class Trust:
         self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
     ) -> bool:
         return action != "iam:PassRole" or not resource.endswith("/Admin")
+
+    def decide(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        allowed = self.allows(principal, action, resource, context)
+        return Decision(Outcome.ALLOWED if allowed else Outcome.IMPLICIT_DENY)
 
     def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
         if role_arn.endswith("/Missing"):

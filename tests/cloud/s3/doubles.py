@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from colonnade.kernel.platform import Platform
+from colonnade.kernel.policy import Decision, Outcome
 from colonnade.kernel.ports import Credential, Principal
 from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
@@ -32,6 +33,12 @@ class ListedPrincipals:
     ) -> bool:
         self.asked.append((action, resource))
         return (action, resource) not in self.denied
+
+    def decide(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        allowed = self.allows(principal, action, resource, context)
+        return Decision(Outcome.ALLOWED if allowed else Outcome.IMPLICIT_DENY)
 
     def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
         raise NotImplementedError

@@ -25,6 +25,7 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.operations import Call, Result
 from colonnade.kernel.platform import Platform
+from colonnade.kernel.policy import Decision, Outcome
 from colonnade.kernel.ports import (
     LogEvent,
     LogStreams,
@@ -95,6 +96,12 @@ class Roles:
         self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
     ) -> bool:
         return True
+
+    def decide(
+        self, principal: Principal, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        allowed = self.allows(principal, action, resource, context)
+        return Decision(Outcome.ALLOWED if allowed else Outcome.IMPLICIT_DENY)
 
     def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
         if role_arn != ROLE:
