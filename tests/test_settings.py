@@ -135,3 +135,11 @@ def test_a_write_cut_off_halfway_leaves_no_half_credentials(tmp_path: Path) -> N
 
     assert credentials.read(tmp_path) == pair
     assert os.listdir(tmp_path) == ["credentials.json"]  # noqa: PTH208 - names are what is compared
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("box.local", "box.local")],
+)
+def test_what_a_client_calls_the_address(host: str, named: str) -> None:
+    assert settings.reachable(host) == named

@@ -25,7 +25,7 @@ from colonnade.kernel.clock import Clock, ManualClock, SystemClock
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals, Storage
+from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals, Storage, WorkCredentials
 from colonnade.kernel.signals import LocalSignals, Signals
 from colonnade.kernel.store import Store, Stored
 from colonnade.settings import Settings
@@ -121,6 +121,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     from colonnade.cloud.iam.principals import StoredPrincipals
     from colonnade.cloud.logs.streams import FileLogStreams
     from colonnade.cloud.s3.storage import S3Storage
+    from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
     from colonnade.objects import ObjectStore
     from colonnade.objects.filesystem import FilesystemObjects
 
@@ -134,6 +135,8 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
         ObjectStore, FilesystemObjects(settings.data / "objects", durable=not settings.ephemeral)
     )
     platform.provide(Storage, S3Storage(platform))
+    secret = root.secret_access_key
+    platform.provide(WorkCredentials, StoredWorkCredentials(platform, secret, settings.url))
     platform.provide(LogStreams, FileLogStreams(settings.data / "logs", platform.clock))
     return platform
 

@@ -70,11 +70,22 @@ class Settings:
                 "clock = 'manual' works with one process only: add --ephemeral, or use 'system'"
             )
 
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find the server, once the port is bound."""
+        return f"http://{reachable(self.host)}:{self.port}"
+
     def for_children(self) -> str:
         """What `from_parent` takes, without the root keys: children read those from the data folder."""
         values = asdict(self) | {"data": str(self.data)}
         del values["root_access_key_id"], values["root_secret_access_key"]
         return json.dumps(values)
+
+
+def reachable(host: str) -> str:
+    """What a client on this machine calls the address that the server listens on, ready for a URL."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def from_parent(text: str) -> Settings:

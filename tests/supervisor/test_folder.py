@@ -64,14 +64,6 @@ def test_a_record_of_an_earlier_server_does_not_speak_for_a_starting_one(tmp_pat
         assert folder.running(tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    ("host", "named"),
-    [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("box.local", "box.local")],
-)
-def test_what_a_client_calls_the_address(host: str, named: str) -> None:
-    assert folder.reachable(host) == named
-
-
 def test_a_refusal_does_not_take_long(tmp_path: Path) -> None:
     with folder.locked(tmp_path):
         start = time.monotonic()

@@ -78,7 +78,7 @@ def _address(chosen: Settings) -> tuple[str, str]:
             f"there has been no server in {chosen.data}: start one with `colonnade up`, or name its folder with --data",
             NOT_RUNNING,
         )
-    return f"http://{folder.reachable(chosen.host)}:{chosen.port}", chosen.region
+    return chosen.url, chosen.region
 
 
 def _keys_of(user: str, chosen: Settings, profile: str, secrets: Path) -> dict[str, str]:

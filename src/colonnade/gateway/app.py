@@ -12,7 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl
 
-from colonnade.gateway import errors, own
+from colonnade.gateway import (
+    errors,
+    own,
+    work_credentials,  # noqa: F401 - being imported is how its path is found
+)
 from colonnade.gateway.body import Disconnected, TooLarge, read_all
 from colonnade.gateway.chain import walk
 from colonnade.gateway.exchange import Exchange, Receive, Response, Send

@@ -65,6 +65,24 @@ class Principals(Protocol):
         ...
 
 
+class WorkCredentials(Protocol):
+    """How a job or replica acts as its role: variables that point any AWS SDK at this server, and at a place in it where the
+    work fetches temporary credentials whenever it needs new ones."""
+
+    def grant(self, work_id: str, role: Principal, region: str) -> Mapping[str, str]:
+        """The variables. Granting again gives the same ones, so that a start may be repeated."""
+        ...
+
+    def revoke(self, work_id: str) -> None:
+        """No new credentials from now on; those given out last until they expire. Silent when there was no grant."""
+        ...
+
+    def fetch(self, work_id: str, token: str) -> Mapping[str, Any]:
+        """Temporary credentials in the form that the SDKs' container provider reads. Raises ServiceError AccessDenied for a wrong
+        token or a work without a grant."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     bucket: str

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from colonnade import __version__
-from colonnade.settings import Settings
+from colonnade.settings import Settings, reachable
 
 LOCK = "server.lock"
 RECORD = Path("run", "server.json")
@@ -66,12 +66,6 @@ class ServerRecord:
     @property
     def url(self) -> str:
         return f"http://{reachable(self.host)}:{self.port}"
-
-
-def reachable(host: str) -> str:
-    """What a client on this machine calls the address that the server listens on, ready for a URL."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from colonnade.supervisor.folder import reachable
+from colonnade.settings import reachable
 
 _RETRY_SECONDS = 0.05
 

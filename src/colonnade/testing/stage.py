@@ -13,6 +13,7 @@ import colonnade.lifecycle.train.training_job.operations
 import colonnade.lifecycle.train.training_job.reconciler  # noqa: F401 - registers them
 from colonnade.cloud.logs import frames
 from colonnade.cloud.logs.streams import FileLogStreams
+from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
 from colonnade.executors import Executor
 from colonnade.executors.process import ProcessExecutor
 from colonnade.kernel import operations
@@ -21,7 +22,15 @@ from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.policy import Decision, Outcome
-from colonnade.kernel.ports import LogStreams, ObjectContent, ObjectInfo, Principal, Principals, Storage
+from colonnade.kernel.ports import (
+    LogStreams,
+    ObjectContent,
+    ObjectInfo,
+    Principal,
+    Principals,
+    Storage,
+    WorkCredentials,
+)
 from colonnade.kernel.reconcile.driver import Driver
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store.memory import MemoryStore
@@ -177,6 +186,9 @@ class running:  # noqa: N801 - reads as a verb where it is used
             (LogStreams, FileLogStreams(folder / "logs", clock)),
         ):  # fmt: skip
             self._platform.provide(kind, part)
+        # No gateway answers here, so the address leads nowhere; grants are kept all the same.
+        nowhere = StoredWorkCredentials(self._platform, "secret", "http://127.0.0.1:1")
+        self._platform.provide(WorkCredentials, nowhere)
         self._driver = Driver(self._platform)
 
     def __enter__(self) -> Stage:

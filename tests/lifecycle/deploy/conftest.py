@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
+from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
 from colonnade.executors import Executor
 from colonnade.executors.process import ProcessExecutor
 from colonnade.kernel import operations
@@ -34,6 +35,7 @@ from colonnade.kernel.ports import (
     Principal,
     Principals,
     Storage,
+    WorkCredentials,
 )
 from colonnade.kernel.reconcile.driver import Driver
 from colonnade.kernel.signals import LocalSignals
@@ -157,6 +159,7 @@ class Bench:
         platform.provide(Executor, self.executor)
         platform.provide(Artifacts, Artifacts(self.models))
         platform.provide(Router, Router(seed=1))
+        platform.provide(WorkCredentials, StoredWorkCredentials(platform, "secret", "http://127.0.0.1:1"))
         self.on_loop(Snapshot(platform, platform.the(Router)).start())
         return platform
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
 from colonnade.executors import Executor, Lines, Observation, Phase, Work
 from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import LogEvent, LogStreams
+from colonnade.kernel.ports import LogEvent, LogStreams, WorkCredentials
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store import Key
 from colonnade.kernel.store.memory import MemoryStore
@@ -32,6 +33,7 @@ VARIANT = {
     "generation": 1,
     "count": 1,
     "startup_seconds": 60,
+    "role": "",
     "container": {"Image": "x", "Environment": {"MINE": "1"}},
     "prepared": {"kind": "script", "runtime": "scikit-learn", "model": "", "code": ""},
 }
@@ -73,6 +75,8 @@ class Stage:
         self.platform.provide(Executor, self.executor)  # type: ignore[arg-type]
         self.platform.provide(LogStreams, self.logs)
         self.platform.provide(Artifacts, Artifacts(folder))
+        nowhere = StoredWorkCredentials(self.platform, "secret", "http://127.0.0.1:1")
+        self.platform.provide(WorkCredentials, nowhere)
         self.replicas = Replicas(self.platform, KEY, DOCUMENT)
         monkeypatch.setattr(probe, "answers", lambda address, timeout=2.0: self.answering)
 

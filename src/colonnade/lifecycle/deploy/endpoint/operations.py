@@ -16,7 +16,7 @@ from colonnade.kernel.store import Document
 from colonnade.lifecycle.deploy.endpoint import states, views
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
-from colonnade.lifecycle.deploy.model.operations import MODELS, container_of
+from colonnade.lifecycle.deploy.model.operations import MODELS, container_of, processes_of
 from colonnade.lifecycle.deploy.refusals import not_yet
 
 ENDPOINTS.serve("List")
@@ -129,6 +129,7 @@ def _variants(call: Call) -> list[dict[str, Any]]:
 
 def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
     model = MODELS.find(call.platform, MODELS.key(call, described["ModelName"])).document
+    container = container_of(model)
     return {
         "VariantName": described["VariantName"],
         "weight": described.get("InitialVariantWeight", 1.0),
@@ -136,7 +137,8 @@ def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
         "routing": described.get("RoutingConfig", {}).get("RoutingStrategy", ""),
         "startup_seconds": described.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
         "instance_type": described["InstanceType"],
-        "container": dict(container_of(model)),
+        "container": dict(container),
+        "processes": processes_of(container),
         "role": model.get("ExecutionRoleArn", ""),
         "began": call.now,
     }

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from colonnade.executors import Environment, Executor, Input, Limits, Observation, Phase, Work
+from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import LogEvent, LogStreams
+from colonnade.kernel.ports import LogEvent, LogStreams, Principals, WorkCredentials
 from colonnade.kernel.store import Key
 from colonnade.lifecycle.deploy.model.preparation import Broken
 from colonnade.serving import probe
@@ -143,6 +144,7 @@ class Replicas:
 
     def _forget(self, work: str) -> None:
         self._executor.forget(work)
+        self._platform.the(WorkCredentials).revoke(work)
         _last_answer.pop(work, None)
         _last_probe.pop(work, None)
 
@@ -189,12 +191,25 @@ class Replicas:
             id=work,
             command=["python", "-m", "colonnade.serving.replica"],
             environment=Environment(prepared["runtime"], prepared.get("requirements", "")),
-            variables=_variables(variant, self._key.region),
+            variables={**self._acting(work, variant), **_variables(variant, self._key.region)},
             folders=["model"],
             archives=archives,
             limits=Limits(stop_grace_seconds=_GRACE),
             serves=True,
         )
+
+    def _acting(self, work: str, variant: Mapping[str, Any]) -> Mapping[str, str]:
+        """What lets the process act as the model's role; nothing where there is none, or none any more: then its own calls are
+        refused, while it goes on to serve."""
+        if not variant["role"]:
+            return {}
+        try:
+            role = self._platform.the(Principals).assume_for_service(
+                variant["role"], "sagemaker.amazonaws.com", "SageMaker"
+            )
+        except ServiceError:
+            return {}
+        return self._platform.the(WorkCredentials).grant(work, role, self._key.region)
 
 
 def _variables(variant: Mapping[str, Any], region: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ Beside the wire's members a document holds
 - `_id`: tells this endpoint's processes from those of an endpoint of the same name that was deleted.
 
 A plan is {"config", "began", "variants": [...]}. A variant of a plan carries all that serving it takes (the model's container and
-role included), because the model may be deleted meanwhile, and a `generation`: variants of equal generation share their replicas,
+role included, and how many processes make an instance), because the model may be deleted meanwhile, and a `generation`: variants of equal generation share their replicas,
 so new weights restart nothing.
 """
 
@@ -103,4 +103,5 @@ def slots(variant: Mapping[str, Any]) -> list[str]:
     """Names of the replicas that a plan's variant needs; none for a compiled one."""
     if variant.get("prepared", {}).get("kind") == "compiled":
         return []
-    return [f"{variant['generation']}-{number}" for number in range(variant["count"])]
+    processes = variant["count"] * variant.get("processes", 1)
+    return [f"{variant['generation']}-{number}" for number in range(processes)]

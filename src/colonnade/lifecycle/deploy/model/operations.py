@@ -8,6 +8,7 @@ from typing import Any
 from colonnade import runtimes
 from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.operations import Call, Result, operation
+from colonnade.kernel.passed_roles import check_pass_role
 from colonnade.kernel.ports import Principals, Storage
 from colonnade.kernel.resources import Refusal, Resource
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
@@ -22,6 +23,8 @@ MODELS = Resource(
 )
 MODELS.serve("Describe", "List", "Delete")
 
+_SERVICE = "sagemaker.amazonaws.com"
+_MOST_PROCESSES = 64
 _NOT_YET = {"VpcConfig": "Leave it out.", "EnableNetworkIsolation": "Leave it out."}
 _NOT_YET_IN_CONTAINER = {
     "ImageConfig": "Images are matched by repository name and never pulled: leave it out.",
@@ -43,6 +46,9 @@ def create_model(call: Call) -> Result:
     if not container.get("Image"):
         raise validation("PrimaryContainer must name an Image.")
     runtimes.find(container["Image"])
+    processes_of(container)
+    if "ExecutionRoleArn" in call.parameters:
+        check_pass_role(call, call.parameters["ExecutionRoleArn"], _SERVICE)
     for url in (model_data_url(container), submitted_code(container)):
         if url:
             _check_readable(call, url)
@@ -85,11 +91,21 @@ def submitted_code(container: Mapping[str, Any]) -> str:
     return submitted if submitted.startswith("s3://") else ""
 
 
+def processes_of(container: Mapping[str, Any]) -> int:
+    """How many processes make one instance of user code. Raises ValidationException."""
+    given = str(container.get("Environment", {}).get("SAGEMAKER_MODEL_SERVER_WORKERS", "1"))
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST_PROCESSES:
+        raise validation(
+            f"SAGEMAKER_MODEL_SERVER_WORKERS {given} must be a whole number from 1 to {_MOST_PROCESSES}."
+        )
+    return int(given)
+
+
 def _check_readable(call: Call, url: str) -> None:
     role_arn = call.parameters.get("ExecutionRoleArn")
     if not role_arn:
         raise validation(f"ExecutionRoleArn must be given: {url} is read as that role.")
-    role = call.platform.the(Principals).assume_for_service(role_arn, "sagemaker.amazonaws.com", "SageMaker")
+    role = call.platform.the(Principals).assume_for_service(role_arn, _SERVICE, "SageMaker")
     bucket, key = s3_place(url)
     try:
         call.platform.the(Storage).read(role, bucket, key)

@@ -14,6 +14,7 @@ from colonnade.jobs import channels
 from colonnade.jobs.locations import Location
 from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.operations import Call, Parameters
+from colonnade.kernel.passed_roles import check_pass_role
 from colonnade.kernel.ports import Principal, Principals, Storage
 
 SERVICE = "sagemaker.amazonaws.com"
@@ -53,7 +54,7 @@ def check(call: Call) -> Principal:
     Location.parse(request["OutputDataConfig"]["S3OutputPath"])
     _check_checkpoints(request)
     role_arn = request["RoleArn"]
-    _check_pass_role(call, role_arn)
+    check_pass_role(call, role_arn, SERVICE)
     role = call.platform.the(Principals).assume_for_service(role_arn, SERVICE, "SageMaker")
     channels.check(
         call.platform.the(Storage), role, role_arn, call.region, request.get("InputDataConfig", [])
@@ -160,16 +161,3 @@ def _check_checkpoints(request: Parameters) -> None:
     path = config.get("LocalPath", "/opt/ml/checkpoints")
     if not re.fullmatch(r"/opt/ml(/(?!\.\.(/|$))[^/]+)+/?", path):
         raise validation(f"CheckpointConfig.LocalPath {path} must be a folder below /opt/ml.")
-
-
-def _check_pass_role(call: Call, role_arn: str) -> None:
-    if call.invoked_by and call.principal.identity_arn == role_arn:
-        return  # A resource's job runs as the resource's own role: it was passed when the resource was created.
-    if not call.platform.the(Principals).allows(
-        call.principal, "iam:PassRole", role_arn, {"iam:PassedToService": SERVICE}
-    ):
-        raise ServiceError(
-            "AccessDeniedException",
-            f"User: {call.principal.arn} is not authorized to perform: iam:PassRole on resource: {role_arn} because no "
-            "identity-based policy allows the iam:PassRole action",
-        )

@@ -20,8 +20,8 @@ _LONGEST_REQUIREMENTS = 1 << 20
 STOP_GRACE_SECONDS = 120.0
 
 
-def work_of(job: Document, storage: Storage, role: Principal, region: str) -> Work:
-    """Raises DownloadFailed when what the job reads cannot be had."""
+def work_of(job: Document, storage: Storage, role: Principal, region: str, acting: Mapping[str, str]) -> Work:
+    """`acting` are the variables that let the program act as its role. Raises DownloadFailed when what the job reads cannot be had."""
     staged = channels.stage(storage, role, job.get("InputDataConfig", []), input_mode(job))
     code = _submitted(job, storage, role)
     specification = job["AlgorithmSpecification"]
@@ -35,7 +35,7 @@ def work_of(job: Document, storage: Storage, role: Principal, region: str) -> Wo
         id=job["_Work"],
         command=_command(specification, training.command),
         environment=Environment(runtimes.find(specification["TrainingImage"]).name, _requirements(code)),
-        variables=_variables(job, region),
+        variables={**acting, **_variables(job, region)},
         files={
             f"input/config/{name}.json": json.dumps(value).encode() for name, value in _files(job).items()
         },

@@ -15,7 +15,7 @@ from colonnade.jobs.channels import DownloadFailed
 from colonnade.jobs.locations import Location
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import LogStreams, Principal, Principals, Storage
+from colonnade.kernel.ports import LogStreams, Principal, Principals, Storage, WorkCredentials
 from colonnade.kernel.reconcile import Again, Done, Failed, Outcome, reconciler
 from colonnade.kernel.resources import Edit
 from colonnade.kernel.store import Document, Key
@@ -86,7 +86,8 @@ def _start(platform: Platform, key: Key, job: Document, role: Principal) -> Outc
             states.enter(document, "Downloading", now)
 
     job = TRAINING_JOBS.update(platform, key, begin).document
-    work = contract.work_of(job, platform.the(Storage), role, key.region)
+    acting = platform.the(WorkCredentials).grant(job["_Work"], role, key.region)
+    work = contract.work_of(job, platform.the(Storage), role, key.region, acting)
     try:
         platform.the(Executor).start(work)
     except ValueError as error:  # a key that cannot be a file's path
@@ -212,6 +213,7 @@ def _finish(platform: Platform, key: Key, edit: Edit) -> Outcome:
     executor = platform.the(Executor)
     logs.pump(executor, job["_Work"], platform.the(LogStreams), _stream(key, job))
     executor.forget(job["_Work"])
+    platform.the(WorkCredentials).revoke(job["_Work"])
     TRAINING_JOBS.update(platform, key, lambda document: None, active=False)
     return Done()
 
