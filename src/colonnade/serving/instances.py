@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from colonnade.serving.compiled.predictor import InvocationError
+from colonnade.serving.compiled import InvocationError
 from colonnade.serving.connection import Connection, ReplicaLost, connect
 from colonnade.serving.frames import Answer, Request
 

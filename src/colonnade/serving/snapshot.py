@@ -23,10 +23,9 @@ from typing import Any, TypeVar
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import key_of, wake
 from colonnade.kernel.store import Key
-from colonnade.serving.compiled.predictor import Predictor
 from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.faults import Place
-from colonnade.serving.instances import Instance, Replica, Slot
+from colonnade.serving.instances import Instance, Predicts, Replica, Slot
 from colonnade.serving.router import Router
 from colonnade.serving.routes import Route, Variant
 
@@ -143,7 +142,10 @@ def _load_models(document: Mapping[str, Any], known: Mapping[str, Slot]) -> dict
     return slots
 
 
-def _ready_model(instance: Mapping[str, Any]) -> Predictor:
+def _ready_model(instance: Mapping[str, Any]) -> Predicts:
+    # Late: a worker without compiled models does without onnxruntime, numpy and their 30 MB.
+    from colonnade.serving.compiled.predictor import Predictor
+
     model = Predictor(Path(instance["compiled"]), instance.get("environment"))
     model.check()
     return model

@@ -4,3 +4,17 @@
 `predictor` serves what came out with onnxruntime alone; `native` serves, with xgboost itself, what ONNX cannot answer
 exactly. Both answer requests by the same `contract`.
 """
+
+from __future__ import annotations
+
+
+class InvocationError(Exception):
+    """An answer that is no prediction: 204 empty body, 400 cannot evaluate, 406 Accept, 415 content type or body.
+
+    Here rather than in `contract`, so that gateway workers know it before they have a model, numpy or onnxruntime.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message

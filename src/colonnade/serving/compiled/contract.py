@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from colonnade.formats import FormatError, Matrix, Sparse, csv, libsvm, record, recordio
+from colonnade.serving.compiled import InvocationError as InvocationError
 from colonnade.serving.compiled import selection
 
 CSV, JSON, JSON_LINES, RECORDIO = (
@@ -23,15 +24,6 @@ _READERS: Mapping[str, Callable[[bytes], Matrix | Sparse]] = {
     "text/x-libsvm": libsvm.rows,
     RECORDIO: recordio.rows,
 }
-
-
-class InvocationError(Exception):
-    """An answer that is no prediction: 204 empty body, 400 cannot evaluate, 406 Accept, 415 content type or body."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 class Contract:
