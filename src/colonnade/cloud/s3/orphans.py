@@ -21,11 +21,12 @@ def sweep(platform: Platform, *, now: float) -> Sequence[str]:
     """Delete them; the ids that went. `now` is the time of the files, not of an injected clock."""
     older_than = now - _GRACE
     with platform.store.read() as reader:
-        named = set(_named(reader))
+        named = set(named_blobs(reader))
     return platform.the(ObjectStore).sweep(named, older_than=older_than)
 
 
-def _named(reader: Reader) -> Iterator[str]:
+def named_blobs(reader: Reader) -> Iterator[str]:
+    """The ids that objects and the parts of uploads under way refer to."""
     for bucket in reader.scan_types("s3", "bucket"):
         partition, name = bucket.key.partition, bucket.key.name
         for row in each(reader, objects(partition, name)):
