@@ -17,6 +17,8 @@ import pytest
 from botocore import parsers, serialize
 from botocore.awsrequest import create_request_object, prepare_request_dict
 from botocore.compat import HTTPHeaders
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from colonnade.gateway import plans, services
 from colonnade.gateway.errors import answer
@@ -24,33 +26,45 @@ from colonnade.gateway.exchange import Exchange, Response
 from colonnade.gateway.handlers.identify import identify
 from colonnade.gateway.handlers.receive import receive
 from colonnade.gateway.protocols import s3_corrections
-from colonnade.kernel import models
 from colonnade.kernel.errors import ServiceError
 
 from .values import TRICKY, Values, for_botocore, from_botocore, without_empty_structures
 
 NAMED = [
+    "application-autoscaling",
     "athena",
     "bedrock-runtime",
+    "budgets",
+    "ce",
+    "cloudtrail",
     "cloudwatch",
     "comprehend",
     "ecr",
     "events",
     "glue",
+    "greengrassv2",
     "iam",
     "kinesis",
+    "kinesisanalyticsv2",
     "kms",
     "lambda",
+    "lexv2-models",
     "lexv2-runtime",
     "logs",
+    "macie2",
+    "polly",
+    "quicksight",
     "rekognition",
     "s3",
     "sagemaker",
     "sagemaker-a2i-runtime",
     "sagemaker-edge",
     "sagemaker-featurestore-runtime",
+    "sagemaker-inference-router-runtime",
     "sagemaker-metrics",
     "sagemaker-runtime",
+    "sagemakerjobruntime",
+    "sagemakertrainingsessionruntime",
     "secretsmanager",
     "sns",
     "sqs",
@@ -69,7 +83,7 @@ SPOKEN = [
 
 
 def operations_of(service: str) -> Iterator[Any]:
-    model: Any = models.service(service)
+    model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
     for name in model.operation_names:
         if not (service == "s3" and name in s3_corrections.SUPERSEDED):
             yield model.operation_model(name)

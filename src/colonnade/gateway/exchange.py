@@ -14,6 +14,7 @@ from colonnade.kernel.streams import ByteStream
 
 if TYPE_CHECKING:
     from colonnade.gateway.body import IncomingBody
+    from colonnade.gateway.event_streams import Frames
     from colonnade.gateway.plans import Plan
     from colonnade.gateway.sigv4 import Signature
 
@@ -26,7 +27,7 @@ Send = Callable[[Message], Awaitable[None]]
 class Response:
     status: int
     headers: list[tuple[bytes, bytes]]
-    body: bytes | ByteStream = b""
+    body: bytes | ByteStream | Frames = b""
 
 
 @dataclass(slots=True)

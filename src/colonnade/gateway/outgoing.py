@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 
+from colonnade.gateway.event_streams import Frames
 from colonnade.gateway.exchange import Exchange, Response, Send
 from colonnade.gateway.refusals import spoken
 from colonnade.kernel.streams import ByteStream
@@ -23,6 +25,10 @@ async def send_response(exchange: Exchange, response: Response, send: Send) -> N
             _set_length(headers, len(body))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if response.status in _BODILESS else body})
+        return
+    if isinstance(body, Frames):
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await _send_frames(exchange, body, send)
         return
     _set_length(headers, body.length)
     try:
@@ -46,6 +52,33 @@ async def _stream(exchange: Exchange, body: ByteStream, send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     finally:
         gone.cancel()
+
+
+async def _send_frames(exchange: Exchange, frames: Frames, send: Send) -> None:
+    """Each as soon as there is one, until the end or until nobody listens."""
+    loop = asyncio.get_running_loop()
+    gone = loop.create_task(_disconnected(exchange))
+    async with aclosing(aiter(frames)) as pieces:
+        step = loop.create_task(_following(pieces))
+        try:
+            while True:
+                await asyncio.wait({step, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not step.done():
+                    return
+                piece = step.result()
+                if piece is None:
+                    await send({"type": "http.response.body", "body": b""})
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                step = loop.create_task(_following(pieces))
+        finally:
+            gone.cancel()
+            step.cancel()
+            await asyncio.wait({step})
+
+
+async def _following(pieces: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(pieces, None)
 
 
 def _next(chunks: Iterator[bytes]) -> bytes | None:

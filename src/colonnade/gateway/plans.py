@@ -105,6 +105,16 @@ def by_target(signing_name: str | None, target: bytes) -> Plan | None:
 
 
 @lru_cache(maxsize=4096)
+def by_smithy_path(signing_name: str, prefix: str, operation: str) -> Plan | None:
+    """`GraniteServiceVersion20100801`, `GetMetricData`. Smithy's own name of a service is the last part of a dotted prefix."""
+    for service in services.signed_as(signing_name):
+        known = models.service(service).metadata.get("targetPrefix", "")
+        if prefix in (known, known.rpartition(".")[2]) and operation in _names(service):
+            return plan(service, operation, "smithy-rpc-v2-cbor")
+    return None
+
+
+@lru_cache(maxsize=4096)
 def by_action(signing_name: str, action: str) -> Plan | None:
     for service in services.signed_as(signing_name):
         if "query" in services.protocols(service) and action in _names(service):

@@ -99,15 +99,17 @@ def refusal(exchange: Exchange, kind: Refusal, detail: str = "") -> ServiceError
     family = spoken(exchange)
     json, query, s3 = kind.value
     code, status, message = {"query": query, "s3": s3}.get(family, json)
-    if family == "json" and status == 403:
+    if family in ("json", "smithy-rpc-v2-cbor") and status == 403:
         status = 400
     return ServiceError(code, f"{message}{detail}", status=status)
 
 
 def spoken(exchange: Exchange) -> str:
-    """json, rest-json, rest-xml, query or s3: known from the plan, before that guessed from what the client sent."""
+    """The protocol's name, or s3: known from the plan, before that guessed from what the client sent."""
     if exchange.plan is not None:
         return "s3" if exchange.plan.service == "s3" else exchange.plan.protocol
+    if b"smithy-protocol" in exchange.headers:
+        return "smithy-rpc-v2-cbor"
     if b"x-amz-target" in exchange.headers:
         return "json"
     if exchange.signature is not None and exchange.signature.service == "s3":

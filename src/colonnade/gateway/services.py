@@ -61,7 +61,7 @@ SHARED: dict[str, tuple[str, ...]] = {
     "timestream": ("timestream-query", "timestream-write"),
 }
 
-SUPPORTED = frozenset({"json", "rest-json", "rest-xml", "query"})
+SUPPORTED = frozenset({"json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"})
 
 
 # Bounded: the client chooses the key.

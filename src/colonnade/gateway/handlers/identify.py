@@ -5,6 +5,7 @@ The credential scope names the signing name, which nine services may share; X-Am
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,9 @@ _FORM = b"application/x-www-form-urlencoded"
 
 def identify(exchange: Exchange) -> Awaitable[None] | None:
     exchange.signature = _claimed_signature(exchange)
+    if b"smithy-protocol" in exchange.headers:
+        _by_smithy_path(exchange)
+        return None
     target = exchange.headers.get(b"x-amz-target")
     if target is not None:
         _by_target(exchange, target)
@@ -55,6 +59,23 @@ def _by_target(exchange: Exchange, target: bytes) -> None:
     exchange.plan = plans.by_target(exchange.signature.service, target)
     if exchange.plan is None:
         raise refusal(exchange, Refusal.UNKNOWN_OPERATION, f": {target.decode('latin-1')}")
+
+
+_SMITHY_PATH = re.compile(r".*/service/([^/]+)/operation/([^/]+)\Z")
+
+
+def _by_smithy_path(exchange: Exchange) -> None:
+    """The smithy RPC protocols put service and operation into the path; the header says which of them it is."""
+    if exchange.signature is None:
+        raise refusal(exchange, Refusal.MISSING_TOKEN)
+    _require_service(exchange)
+    found = _SMITHY_PATH.match(exchange.raw_path)
+    said = exchange.header(b"smithy-protocol")
+    if said == "rpc-v2-cbor" and exchange.method == "POST" and found is not None:
+        exchange.plan = plans.by_smithy_path(exchange.signature.service, found.group(1), found.group(2))
+    if exchange.plan is None:
+        detail = f": {exchange.method} {exchange.raw_path} in the protocol {said} (rpc-v2-cbor is understood)"
+        raise refusal(exchange, Refusal.UNKNOWN_OPERATION, detail)
 
 
 def _may_be_query(exchange: Exchange) -> bool:

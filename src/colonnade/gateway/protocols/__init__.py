@@ -30,7 +30,13 @@ class WireProtocol(Protocol):
     def error(self, exchange: Exchange, fault: Fault) -> Response: ...
 
 
-_MODULES = {"json": "json", "rest-json": "rest_json", "rest-xml": "rest_xml", "query": "query"}
+_MODULES = {
+    "json": "json",
+    "rest-json": "rest_json",
+    "rest-xml": "rest_xml",
+    "query": "query",
+    "smithy-rpc-v2-cbor": "cbor",
+}
 
 
 def named(protocol: str) -> WireProtocol:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from colonnade.gateway import event_streams
 from colonnade.gateway.exchange import Exchange, Response
 from colonnade.gateway.protocols import json_values
 from colonnade.gateway.protocols.faults import Fault
 from colonnade.gateway.protocols.misfit import Misfit
-from colonnade.kernel.models import OperationModel
+from colonnade.kernel.models import OperationModel, Shape
 
 
 def parser(model: OperationModel) -> Callable[[Exchange], dict[str, Any]]:
@@ -35,8 +36,16 @@ def serialiser(model: OperationModel) -> Callable[[Exchange, Mapping[str, Any]],
     headers = [(b"content-type", content_type(model))]
     if model.output_shape is None:
         return lambda exchange, result: Response(200, list(headers), b"{}")
-    write = json_values.writer(model.output_shape)
-    return lambda exchange, result: Response(200, list(headers), json_values.encode(write(result)))
+    stream = event_streams.member(model.output_shape)
+    if stream is not None:
+        return event_streams.rpc_serialiser(model.output_shape, stream, body_writer, content_type(model), [])
+    write = body_writer(model.output_shape)
+    return lambda exchange, result: Response(200, list(headers), write(result))
+
+
+def body_writer(shape: Shape) -> Callable[[Any], bytes]:
+    write = json_values.writer(shape)
+    return lambda value: json_values.encode(write(value))
 
 
 def content_type(model: OperationModel | None) -> bytes:

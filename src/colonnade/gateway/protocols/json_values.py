@@ -50,20 +50,22 @@ def wire_name(member: str, shape: Shape) -> str:
 # Reading
 
 
-def reader(shape: Shape) -> Convert:
-    return _Readers().of(shape)
+def reader(shape: Shape, scalars: Mapping[str, Convert] | None = None) -> Convert:
+    """`scalars`, by type name, for what holds other scalars than JSON does in the same structures (CBOR)."""
+    return _Readers(scalars or SCALAR_READERS).of(shape)
 
 
 class _Readers:
-    def __init__(self) -> None:
+    def __init__(self, scalars: Mapping[str, Convert]) -> None:
         self.known: dict[str, Convert] = {}
+        self.scalars = scalars
 
     def of(self, shape: Shape) -> Convert:
         if getattr(shape, "is_document_type", False):
             return _as_is
         build = {"structure": self._structure, "list": self._list, "map": self._map}.get(shape.type_name)
         if build is None:
-            return _SCALAR_READERS[shape.type_name]
+            return self.scalars[shape.type_name]
         if shape.name not in self.known:
             self.known[shape.name] = lambda value: self.known[shape.name](value)
             self.known[shape.name] = build(shape)
@@ -169,7 +171,7 @@ def timestamp(value: Any) -> float:
         raise Misfit("a timestamp", value) from None
 
 
-_SCALAR_READERS: Mapping[str, Convert] = {
+SCALAR_READERS: Mapping[str, Convert] = {
     "string": _string,
     "character": _string,
     "integer": _integer,
@@ -185,20 +187,24 @@ _SCALAR_READERS: Mapping[str, Convert] = {
 # Writing
 
 
-def writer(shape: Shape) -> Convert:
-    return _Writers().of(shape) or _as_is
+ScalarWriter = Callable[[Shape], Convert | None]
+
+
+def writer(shape: Shape, scalar: ScalarWriter | None = None) -> Convert:
+    return _Writers(scalar or _scalar_writer).of(shape) or _as_is
 
 
 class _Writers:
-    def __init__(self) -> None:
+    def __init__(self, scalar: ScalarWriter) -> None:
         self.known: dict[str, Convert] = {}
+        self.scalar = scalar
 
     def of(self, shape: Shape) -> Convert | None:
         if getattr(shape, "is_document_type", False):
             return None
         build = {"structure": self._structure, "list": self._list, "map": self._map}.get(shape.type_name)
         if build is None:
-            return _scalar_writer(shape)
+            return self.scalar(shape)
         if shape.name not in self.known:
             self.known[shape.name] = lambda value: self.known[shape.name](value)
             self.known[shape.name] = build(shape)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from colonnade.gateway import event_streams
 from colonnade.gateway.exchange import Exchange, Response
 from colonnade.gateway.protocols import texts
 from colonnade.gateway.protocols.misfit import Misfit
@@ -275,6 +276,9 @@ BodyWriter = Callable[[Mapping[str, Any], list[tuple[bytes, bytes]]], Any]
 
 
 def _body_writer(shape: Shape, codec: Codec, root: str) -> BodyWriter:
+    stream = event_streams.member(shape)
+    if stream is not None:
+        return _event_writer(shape, stream, codec)
     payload = shape.serialization.get("payload")
     if payload is not None:
         return _payload_writer(payload, shape.members[payload], codec, root)
@@ -311,6 +315,18 @@ def _payload_writer(name: str, member: Shape, codec: Codec, root: str) -> BodyWr
         return write(result[name])
 
     return write_payload
+
+
+def _event_writer(shape: Shape, stream: str, codec: Codec) -> BodyWriter:
+    frames = event_streams.rest_body(
+        shape, stream, lambda each: codec.writer(each, None, ""), codec.content_type
+    )
+
+    def write_events(result: Mapping[str, Any], headers: list[tuple[bytes, bytes]]) -> Any:
+        _default_content_type(headers, event_streams.CONTENT_TYPE)
+        return frames(result)
+
+    return write_events
 
 
 def _default_content_type(headers: list[tuple[bytes, bytes]], value: bytes) -> None:
