@@ -30,6 +30,8 @@ HEAVY = (
     "skl2onnx",
     "pyarrow",
 )
+LATE = ("numpy", "onnxruntime", "botocore.compat", "urllib3")
+"""Declared, and loaded with the first thing that needs them: start-up and idle memory are features."""
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}
 """Where the module is not called as what is installed."""
 BROUGHT_ALONG = {"scipy": "sklearn", "joblib": "sklearn"}
@@ -53,11 +55,17 @@ def test_the_control_plane_starts_without_heavy_libraries(module: str) -> None:
 
 
 def test_no_operation_imports_a_heavy_library_when_it_is_loaded() -> None:
-    assert heavy_modules_after("from colonnade import app; app.load_operations()") == []
+    assert heavy_modules_after("from colonnade import app; app.load_operations()", HEAVY + LATE) == []
 
 
-def heavy_modules_after(statement: str) -> list[str]:
-    program = f"import json, sys\n{statement}\nprint(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+def test_a_worker_without_models_needs_neither_numpy_nor_onnxruntime() -> None:
+    worker = "import colonnade.gateway.app, colonnade.serving.router, colonnade.serving.snapshot"
+
+    assert heavy_modules_after(worker, HEAVY + LATE) == []
+
+
+def heavy_modules_after(statement: str, unwanted: tuple[str, ...] = HEAVY) -> list[str]:
+    program = f"import json, sys\n{statement}\nprint(json.dumps([m for m in {unwanted!r} if m in sys.modules]))"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=TOP / "src")
     assert ran.returncode == 0, ran.stderr
     found: list[str] = json.loads(ran.stdout.splitlines()[-1])
