@@ -207,7 +207,8 @@ def _context(target: Operation, call: Call) -> Mapping[str, Any] | None:
 
 
 def _denied(target: Operation, call: Call, action: str, resource: str, *, explicitly: bool) -> ServiceError:
-    xml = models.service(target.service).protocol in ("query", "rest-xml")
+    protocol = models.service(target.service).protocol
+    xml = protocol in ("query", "rest-xml")
     why = (
         "with an explicit deny in an identity-based policy"
         if explicitly
@@ -216,7 +217,8 @@ def _denied(target: Operation, call: Call, action: str, resource: str, *, explic
     return ServiceError(
         "AccessDenied" if xml else "AccessDeniedException",
         f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {resource} {why}",
-        status=403 if xml else 400,
+        # What has no routes knows no statuses either: RPC in JSON or CBOR refuses everything by 400.
+        status=400 if protocol in ("json", "smithy-rpc-v2-cbor") else 403,
     )
 
 
