@@ -75,7 +75,7 @@ def prepare(path: Path) -> None:
                 _migrate(connection, path, found)
     except sqlite3.DatabaseError as error:
         raise Corrupt(f"{path} cannot be opened: {error}. Restore a backup of the data folder.") from error
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
@@ -89,9 +89,7 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, found: int) -> None:
-    backup = path.with_name(f"{path.name}.format-{found}")
-    with closing(sqlite3.connect(backup)) as copy:
-        connection.backup(copy)
+    copy_whole(connection, path.with_name(f"{path.name}.format-{found}"))
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number in range(found, FORMAT):
@@ -103,7 +101,20 @@ def _migrate(connection: sqlite3.Connection, path: Path, found: int) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def copy_whole(connection: sqlite3.Connection, target: Path) -> None:
+    """What the connection's transaction sees, or what there is now, as a file of its own: on the disk, for its owner only."""
+    os.close(os.open(target, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
+    with closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # One file, whole without a log beside it.
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -42,6 +42,7 @@ class Turns:
         self._inside: int | None = None
         self._commit: _Commit | None = None
         self._connection: sqlite3.Connection | None = None
+        self._log_has_durable_name = False
         self._next = _open_lock(path.with_name(f"{path.name}.next"))
         self._write = _open_lock(path.with_name(f"{path.name}.write"))
 
@@ -148,11 +149,23 @@ class Turns:
         self._lock_processes()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            self._make_name_of_log_durable(self._connection)
         except BaseException:
             fcntl.flock(self._write, fcntl.LOCK_UN)
             raise
         self._commit = _Commit()
         return self._commit
+
+    def _make_name_of_log_durable(self, connection: sqlite3.Connection) -> None:
+        """SQLite sees to this only in the process that made the log, which need not be the first to commit."""
+        if self._log_has_durable_name:
+            return
+        try:
+            format.sync_folder(self._path.parent)
+        except OSError:
+            connection.execute("ROLLBACK")
+            raise
+        self._log_has_durable_name = True
 
     def _finish(self, commit: _Commit, how: str = "COMMIT") -> None:
         assert self._connection is not None
