@@ -176,7 +176,11 @@ class _Supervisor:
 
     def _write_record(self) -> None:
         self._record = replace(self._record, processes={child.name: child.pid for child in self._children})
-        folder.write(self._settings.data, self._record)
+        try:
+            folder.write(self._settings.data, self._record)
+        except OSError as error:
+            # The disk is full: no reason to end a server that can still answer what is read.
+            _log.warning("%s was not brought up to date: %s", self._settings.data / folder.RECORD, error)
 
     def _look_after_children(self) -> None:
         for child in self._children:
