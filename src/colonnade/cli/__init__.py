@@ -20,6 +20,8 @@ _COMMANDS = {
     "status": "show the server, its endpoints and the jobs that run",
     "configure": "write the AWS profile that points boto3 and the AWS CLI here",
     "logs": "print what a job or an endpoint has logged",
+    "backup": "copy everything that must not be lost into one file, while the server goes on",
+    "restore": "make a data folder from a backup",
     "where": "say which line answers an operation",
     "doctor": "try out what this machine allows, and say what to mend",
     "version": "print the version",
