@@ -9,6 +9,7 @@ chunks cannot be dropped or reordered.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -17,7 +18,9 @@ from colonnade.kernel.errors import ServiceError
 
 _States = Generator[int, bytes, None]
 _LONGEST_LINE = 16 * 1024
-_LARGEST_SIGNED_CHUNK = 64 * 1024 * 1024
+_LARGEST_SIGNED_CHUNK = 16 * 1024 * 1024
+_LONGEST_TRAILERS = 16 * 1024
+_SIZE = re.compile(r"[0-9a-fA-F]{1,16}")
 
 
 @dataclass(slots=True)
@@ -129,7 +132,11 @@ class AwsChunked:
     def _trailer_states(self) -> _States:
         signed = bytearray()
         claimed = ""
+        length = 0
         while line := (yield -1):
+            length += len(line)
+            if length > _LONGEST_TRAILERS:
+                raise _broken(f"more than {_LONGEST_TRAILERS} bytes of trailing headers")
             name, _, value = line.decode("latin-1").partition(":")
             name, value = name.strip().lower(), value.strip()
             if name == "x-amz-trailer-signature":
@@ -143,14 +150,10 @@ class AwsChunked:
 
 def _header(line: bytes) -> tuple[int, str]:
     size, _, extension = line.decode("latin-1").partition(";")
-    try:
-        number = int(size, 16)
-    except ValueError:
-        raise _broken(f"the length line {size[:40]!r}") from None
-    if number < 0:
+    if not _SIZE.fullmatch(size):
         raise _broken(f"the length line {size[:40]!r}")
     name, _, claimed = extension.strip().partition("=")
-    return number, claimed if name == "chunk-signature" else ""
+    return int(size, 16), claimed if name == "chunk-signature" else ""
 
 
 def _broken(what: str) -> ServiceError:

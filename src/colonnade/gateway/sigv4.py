@@ -17,6 +17,8 @@ from functools import lru_cache
 from time import strptime
 from urllib.parse import quote, unquote
 
+from colonnade.gateway.numerals import whole
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -26,6 +28,8 @@ class Form(Enum):
     HEADER = "header"
     QUERY = "query"
     QUERY_V2 = "query v2"
+    POST = "post"
+    POST_V2 = "post v2"
 
 
 class Malformed(Exception):  # noqa: N818
@@ -92,7 +96,7 @@ def read_query(pairs: Mapping[str, str]) -> Signature | None:
         return _read_query_v4(pairs)
     if "AWSAccessKeyId" in pairs and "Signature" in pairs:
         expires = pairs.get("Expires", "")
-        if not expires.isdigit():
+        if whole(expires) is None:
             raise Malformed(
                 "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
             )
@@ -108,8 +112,8 @@ def _read_query_v4(pairs: Mapping[str, str]) -> Signature:
     missing = [name for name in wanted if not pairs.get(name)]
     if missing or pairs["X-Amz-Algorithm"] != ALGORITHM:
         raise Malformed(f"Query-string authentication requires {', '.join(wanted)} (algorithm {ALGORITHM})")
-    expires = pairs.get("X-Amz-Expires", "900")
-    if not expires.isdigit() or int(expires) > 604800:
+    expires = whole(pairs.get("X-Amz-Expires", "900"))
+    if expires is None or expires > 604800:
         raise Malformed("X-Amz-Expires must be a number of seconds, at most a week (604800)")
     key, date, region, service = _credential(pairs["X-Amz-Credential"])
     headers = tuple(pairs["X-Amz-SignedHeaders"].lower().split(";"))
@@ -122,7 +126,7 @@ def _read_query_v4(pairs: Mapping[str, str]) -> Signature:
         headers,
         pairs["X-Amz-Signature"],
         pairs["X-Amz-Date"],
-        int(expires),
+        expires,
         pairs.get("X-Amz-Security-Token"),
     )
 

@@ -317,7 +317,7 @@ def abort(call: Call) -> Result:
 def list_parts(call: Call) -> Result:
     parameters = call.parameters
     limit = requests.number(parameters, "MaxParts", 1000)
-    after = int(parameters.get("PartNumberMarker") or 0)
+    after = requests.marker(parameters, "PartNumberMarker")
     with call.platform.store.read() as reader:
         upload = _find(reader, call)
         found = [part for part in _parts_of(reader, call) if part.number > after]

@@ -198,7 +198,7 @@ def _object_parts(call: Call, found: ObjectRecord) -> Mapping[str, Any] | None:
     result: dict[str, Any] = {"TotalPartsCount": len(found.parts)}
     if found.checksum_type != "COMPOSITE":
         return result
-    after = int(call.parameters.get("PartNumberMarker") or 0)
+    after = requests.marker(call.parameters, "PartNumberMarker")
     limit = requests.number(call.parameters, "MaxParts", 1000)
     shown = list(enumerate(found.parts, start=1))[after : after + limit]
     return {

@@ -6,7 +6,7 @@ import re
 
 from colonnade.cloud.s3.refusals import refusal
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 
 
 def resolve(text: str | None, size: int) -> tuple[int, int] | None:

@@ -10,11 +10,12 @@ import hashlib
 import hmac
 import time
 
-from colonnade.gateway import sigv4
+from colonnade.gateway import post_form, sigv4
 from colonnade.gateway.aws_chunked import AwsChunked, ChunkSigner
 from colonnade.gateway.body import Filter, Plain, sha256_mismatch
 from colonnade.gateway.exchange import Exchange
 from colonnade.gateway.handlers.receive import content_length
+from colonnade.gateway.numerals import whole
 from colonnade.gateway.refusals import Refusal, refusal
 from colonnade.gateway.sigv4 import Form, Signature
 from colonnade.kernel.errors import ServiceError
@@ -33,7 +34,9 @@ def authenticate(exchange: Exchange) -> None:
     if credential is None:
         raise refusal(exchange, Refusal.UNKNOWN_KEY)
     _check_token(exchange, signature, credential)
-    if signature.form is Form.QUERY_V2:
+    if exchange.post_form is not None:
+        post_form.check(exchange, exchange.post_form, signature, credential.secret_access_key)
+    elif signature.form is Form.QUERY_V2:
         _check_v2(exchange, signature, credential)
     else:
         _check_time(exchange, signature)
@@ -168,13 +171,13 @@ def _chunks(exchange: Exchange, signature: Signature, key: bytes, kind: str) -> 
             "NotImplemented", f"Streamed bodies signed by {kind} are not supported", status=501
         )
     signer = ChunkSigner(key, signature.timestamp, signature.scope, signature.value) if signed else None
-    decoded = exchange.header(b"x-amz-decoded-content-length")
-    if decoded is None or not decoded.isdigit():
+    decoded = whole(exchange.header(b"x-amz-decoded-content-length") or "")
+    if decoded is None:
         raise ServiceError(
             "MissingContentLength", "You must provide x-amz-decoded-content-length", status=411
         )
     trailers: dict[str, str] = {}
-    return AwsChunked(signer, int(decoded), trailers), trailers
+    return AwsChunked(signer, decoded, trailers), trailers
 
 
 def _unframe(exchange: Exchange, framing: tuple[Filter, dict[str, str]]) -> None:

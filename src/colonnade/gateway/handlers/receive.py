@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 
 from colonnade.gateway.body import IncomingBody, TooLarge, read_all
 from colonnade.gateway.exchange import Exchange
+from colonnade.gateway.numerals import whole
 from colonnade.gateway.refusals import Refusal, refusal
 from colonnade.kernel.errors import ServiceError
 
@@ -17,6 +18,8 @@ _SMALL = 256 * 1024
 def receive(exchange: Exchange) -> Awaitable[None] | None:
     plan = exchange.plan
     assert plan is not None
+    if exchange.stream is not None:
+        return None
     if plan.streams_in:
         return _prepare_stream(exchange)
     if exchange.body_read:
@@ -38,7 +41,7 @@ async def receive_whole(exchange: Exchange, limit: int) -> None:
 async def _prepare_stream(exchange: Exchange) -> None:
     on_the_wire = content_length(exchange)
     decoded = exchange.header(b"x-amz-decoded-content-length")
-    length = int(decoded) if decoded and decoded.isdigit() else on_the_wire
+    length = whole(decoded) if decoded else on_the_wire
     exchange.stream = IncomingBody(exchange.receive, asyncio.get_running_loop(), length)
     if on_the_wire is not None and on_the_wire <= _SMALL:
         await exchange.stream.receive_now()
@@ -48,7 +51,7 @@ def content_length(exchange: Exchange) -> int | None:
     text = exchange.header(b"content-length")
     if text is None:
         return None if b"transfer-encoding" in exchange.headers else 0
-    return int(text) if text.isdigit() else None
+    return whole(text)
 
 
 def _too_large(exchange: Exchange, limit: int) -> ServiceError:

@@ -21,6 +21,7 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.models import Shape
 
 Convert = Callable[[Any], Any]
+_LARGEST = 10**308
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 encode = msgspec.json.Encoder().encode
@@ -133,16 +134,23 @@ def _string(value: Any) -> str:
     return value
 
 
-def _integer(value: Any) -> int:
-    if type(value) is int:
+def _integer(bits: int) -> Convert:
+    limit = 2 ** (bits - 1)
+
+    def read(value: Any) -> int:
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int or not -limit <= value < limit:
+            raise Misfit(f"an integer of {bits} bits", value)
         return value
-    if type(value) is float and value.is_integer():
-        return int(value)
-    raise Misfit("an integer", value)
+
+    return read
 
 
 def _float(value: Any) -> float:
-    if type(value) is float or type(value) is int:
+    if type(value) is float:
+        return value
+    if type(value) is int and -_LARGEST <= value <= _LARGEST:
         return float(value)
     if type(value) is str and value in _SPECIAL:
         return _SPECIAL[value]
@@ -174,8 +182,8 @@ def timestamp(value: Any) -> float:
 SCALAR_READERS: Mapping[str, Convert] = {
     "string": _string,
     "character": _string,
-    "integer": _integer,
-    "long": _integer,
+    "integer": _integer(32),
+    "long": _integer(64),
     "float": _float,
     "double": _float,
     "boolean": _boolean,

@@ -15,6 +15,7 @@ from colonnade.kernel.models import OperationModel, Shape
 Tree = dict[str, Any]
 """`Tags.member.1.Key=a` as {"Tags": {"member": {"1": {"Key": "a"}}}}."""
 _DEEPEST = 32
+_MOST_DIGITS = 9
 
 
 def parser(model: OperationModel) -> Callable[[Exchange], dict[str, Any]]:
@@ -127,6 +128,8 @@ def _numbered(found: Any, within: str | None) -> list[Any]:
             return []
     if not isinstance(found, dict) or not all(number.isascii() and number.isdigit() for number in found):
         raise Misfit("a numbered list", found)
+    if any(len(number) > _MOST_DIGITS for number in found):
+        raise Misfit(f"a list numbered with at most {_MOST_DIGITS} digits", "one with more")
     return [found[number] for number in sorted(found, key=int)]
 
 

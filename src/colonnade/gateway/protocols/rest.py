@@ -5,6 +5,7 @@ The two differ only in how a structure becomes a body; each hands in its `Codec`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -265,11 +266,14 @@ def _header_text(shape: Shape) -> texts.Write:
     return lambda values: texts.join_header([convert(value) for value in values], member)
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
 def _safe(text: str) -> bytes:
-    """A header holds one line: what came from a user must not begin another."""
-    if "\r" in text or "\n" in text:
-        text = text.replace("\r", " ").replace("\n", " ")
-    return text.encode("utf-8")
+    """A header holds one line: what came from a user must not begin another, nor hold what no header may."""
+    if not text.isprintable():
+        text = _CONTROL.sub(" ", text)
+    return text.encode("utf-8", "replace")
 
 
 BodyWriter = Callable[[Mapping[str, Any], list[tuple[bytes, bytes]]], Any]

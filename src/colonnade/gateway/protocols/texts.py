@@ -36,11 +36,19 @@ def _boolean(text: str) -> bool:
     raise Misfit("true or false", text)
 
 
-def _integer(text: str) -> int:
-    try:
+def _integer(bits: int) -> Read:
+    limit = 2 ** (bits - 1)
+
+    def read(text: str) -> int:
+        found = _WHOLE.fullmatch(text)
+        if found is None or not -limit <= int(text) < limit:
+            raise Misfit(f"an integer of {bits} bits", text)
         return int(text)
-    except ValueError:
-        raise Misfit("an integer", text) from None
+
+    return read
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 def _float(text: str) -> float:
@@ -73,8 +81,8 @@ def _json_value(text: str) -> Any:
 
 _READERS: dict[str, Read] = {
     "boolean": _boolean,
-    "integer": _integer,
-    "long": _integer,
+    "integer": _integer(32),
+    "long": _integer(64),
     "float": _float,
     "double": _float,
     "timestamp": _timestamp,

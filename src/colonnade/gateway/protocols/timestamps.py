@@ -8,28 +8,41 @@ from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
+_FIRST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""A day from either end of the calendar, so that every zone can show them."""
+_LONGEST = 64
+
 
 def read(value: Any) -> float:
-    """Any of the three forms, whichever was declared: clients are not consistent. Raises ValueError."""
+    """Any of the three forms, whichever was declared: clients are not consistent. Raises ValueError, TypeError or
+    OverflowError, also for instants that no calendar holds: nothing could answer with them."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, str):
-        raise ValueError(f"not a timestamp: {value!r}")
+        return _dated(float(value))
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise ValueError("not a timestamp")
     try:
-        return _finite(float(value))
+        number = float(value)
     except ValueError:
-        pass
+        return _dated(_written(value))
+    return _dated(number)
+
+
+def _written(text: str) -> float:
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = parsedate_to_datetime(value)
+        try:
+            moment = parsedate_to_datetime(text)
+        except (IndexError, AttributeError) as error:  # The library's parser has its own accidents.
+            raise ValueError(f"not a timestamp: {text!r}") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        raise ValueError(f"not a timestamp: {number}")
-    return number
+def _dated(seconds: float) -> float:
+    if not _FIRST <= seconds < _LAST:
+        raise ValueError(f"not a timestamp: {seconds}")
+    return seconds
 
 
 def epoch(value: float) -> float | int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError, XMLParser
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.sax.saxutils import escape, quoteattr
 
 from colonnade.gateway.protocols import texts, timestamps
@@ -17,17 +17,43 @@ Write = Callable[[Any, str, list[str]], None]
 """(value, element name, pieces to append to)"""
 
 
+_MOST_ELEMENTS = 100_000
+"""Ten thousand parts, as an upload may have, are some forty thousand elements."""
+_DEEPEST = 64
+
+
 def parse(body: bytes) -> Element:
-    """Raises MalformedXML. Document types are refused: entities could grow without bound."""
+    """Raises MalformedXML. Document types are refused before anything in them is read: entities grow without bound."""
     try:
-        parser = XMLParser()
+        parser = XMLParser(target=_Bounded())
         parser.feed(body)
-        root = parser.close()
+        root: Element = parser.close()
     except (ParseError, ValueError, LookupError) as error:
         raise _malformed(str(error)) from None
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise _malformed("it declares a document type")
     return root
+
+
+class _Bounded(TreeBuilder):
+    """Says no while the text is read, not when it has filled the memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elements = 0
+        self._depth = 0
+
+    def doctype(self, *_: Any) -> None:
+        raise _malformed("it declares a document type")
+
+    def start(self, tag: Any, attributes: Any, /) -> Element:
+        self._elements += 1
+        self._depth += 1
+        if self._elements > _MOST_ELEMENTS or self._depth > _DEEPEST:
+            raise _malformed(f"it has more than {_MOST_ELEMENTS} elements or {_DEEPEST} levels")
+        return super().start(tag, attributes)
+
+    def end(self, tag: Any, /) -> Element:
+        self._depth -= 1
+        return super().end(tag)
 
 
 def _malformed(why: str) -> ServiceError:
