@@ -308,10 +308,18 @@ def test_health_answers_without_a_signature(gateway: Gateway) -> None:
 
 
 def test_an_unsigned_request_is_refused(gateway: Gateway) -> None:
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{gateway.url}/bucket/key")
-    assert caught.value.code == 403
-    assert b"MissingAuthenticationToken" in caught.value.read()
+    anonymous = urllib.request.Request(f"{gateway.url}/bucket/key")
+    unsigned = urllib.request.Request(
+        f"{gateway.url}/endpoints/e/invocations", b"{}", {"Content-Type": "application/json"}
+    )
+    found = []
+    for request in (anonymous, unsigned):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request)
+        assert caught.value.code == 403
+        found.append(caught.value.read())
+    assert b"<Code>AccessDenied</Code>" in found[0]
+    assert b'"MissingAuthenticationTokenException"' in found[1]
 
 
 def test_web_identities_are_served_without_a_signature(gateway: Gateway) -> None:

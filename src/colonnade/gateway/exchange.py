@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from colonnade.gateway.body import IncomingBody
     from colonnade.gateway.event_streams import Frames
     from colonnade.gateway.plans import Plan
+    from colonnade.gateway.post_form import PostForm
     from colonnade.gateway.sigv4 import Signature
 
 Message = MutableMapping[str, Any]
@@ -60,6 +61,8 @@ class Exchange:
     """The whole body, unless the operation streams it."""
     body_read: bool = False
     stream: IncomingBody | None = None
+    post_form: PostForm | None = None
+    """When an S3 upload came as a form."""
     credential: Credential | None = None
     call: Call | None = None
     result: Result = field(default_factory=dict)

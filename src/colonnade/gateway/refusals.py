@@ -114,6 +114,9 @@ def spoken(exchange: Exchange) -> str:
         return "json"
     if exchange.signature is not None and exchange.signature.service == "s3":
         return "s3"
-    if exchange.headers.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded"):
+    kind = exchange.headers.get(b"content-type", b"")
+    if kind.startswith(b"application/x-www-form-urlencoded") or "Action=" in exchange.query:
         return "query"
-    return "query" if "Action=" in exchange.query else "rest-json"
+    # Path style owns every path: what nobody signed is somebody who reads a bucket, unless it speaks JSON.
+    signed = exchange.signature is not None or b"authorization" in exchange.headers
+    return "rest-json" if signed or kind.startswith(b"application/json") else "s3"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable
 from urllib.parse import parse_qsl
 
-from colonnade.gateway import plans, routes, services, sigv4
+from colonnade.gateway import plans, post_form, routes, services, sigv4
 from colonnade.gateway.exchange import Exchange
 from colonnade.gateway.handlers.receive import receive_whole
 from colonnade.gateway.refusals import Refusal, refusal
@@ -26,6 +26,8 @@ def identify(exchange: Exchange) -> Awaitable[None] | None:
     if target is not None:
         _by_target(exchange, target)
         return None
+    if post_form.is_one(exchange):
+        return post_form.identify(exchange)
     if _may_be_query(exchange):
         return _by_action(exchange)
     _by_route(exchange)
@@ -106,7 +108,7 @@ async def _by_action(exchange: Exchange) -> None:
 
 def _by_route(exchange: Exchange) -> None:
     if exchange.signature is None:
-        raise refusal(exchange, Refusal.MISSING_TOKEN)
+        raise refusal(exchange, Refusal.MISSING_TOKEN, ": the request is not signed")
     _require_service(exchange)
     query = dict(_pairs(exchange.query)) if exchange.query else {}
     try:
