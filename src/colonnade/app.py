@@ -95,15 +95,19 @@ def run_leader(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
 
 def run_single(settings: Settings, fd: int) -> None:
     """Everything in one process, for `--ephemeral`: memory store, and a folder that the caller removes."""
+    from colonnade.gateway.ephemeral import Ephemeral
     from colonnade.kernel.reconcile.driver import Driver
     from colonnade.kernel.store.memory import MemoryStore
 
     told = _Told()
-    clock: Clock = ManualClock() if settings.clock == "manual" else SystemClock()
-    platform = _platform(settings, MemoryStore(), LocalSignals(), clock)
+    # From now on: SDKs compare credentials' ends with their own clock.
+    clock: Clock = ManualClock(float(int(time.time()))) if settings.clock == "manual" else SystemClock()
+    store = MemoryStore()
+    platform = _platform(settings, store, LocalSignals(), clock)
     _provide_executor(settings, platform)
     load_operations()
     driver = Driver(platform)
+    platform.provide(Ephemeral, Ephemeral(platform, store, driver, logs=settings.data / "logs"))
     driver.start()
     _serve(settings, platform, fd, told)
     _stop_jobs(platform, _root(settings).principal)
@@ -185,12 +189,14 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
             await super().startup(sockets)
 
     config = uvicorn.Config(
-        build(platform, default_region=settings.region),
+        build(platform, default_region=settings.region, bucket_hosts=settings.bucket_hosts),
         loop="uvloop",
         http="httptools",
         lifespan="off",
         log_config=None,
         access_log=False,
+        # X-Forwarded-For would let any client on this machine choose its aws:SourceIp.
+        proxy_headers=False,
         server_header=False,
         date_header=True,
         timeout_keep_alive=75,

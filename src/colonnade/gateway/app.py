@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from colonnade.gateway import (
+    ephemeral,  # noqa: F401 - being imported is how its paths are found
     errors,
     own,
-    work_credentials,  # noqa: F401 - being imported is how its path is found
+    work_credentials,  # noqa: F401
 )
 from colonnade.gateway.body import Disconnected, TooLarge, read_all
 from colonnade.gateway.chain import walk
@@ -113,7 +114,7 @@ def _joined(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def _with_bucket(raw_path: str, headers: dict[bytes, bytes], bucket_hosts: Sequence[str]) -> str:
-    host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
+    host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].lower()
     for suffix in bucket_hosts:
         if host.endswith("." + suffix):
             return f"/{host[: -len(suffix) - 1]}{raw_path}"

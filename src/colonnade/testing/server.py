@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.request import Request, urlopen
 
 from colonnade import credentials
 
@@ -55,6 +57,22 @@ class Server:
         }
         return boto3.session.Session().client(service, **chosen | options)
 
+    def reset(self) -> None:
+        """Nothing is left in it when this returns. For `--ephemeral` only."""
+        self.own("POST", "reset")
+
+    def advance(self, seconds: float) -> float:
+        """Move its clock, if it runs with `--clock manual`; answers the new time."""
+        now: float = self.own("POST", "clock", {"advance": seconds})["now"]
+        return now
+
+    def own(self, method: str, path: str, body: Any = None) -> Any:
+        """One of the server's own paths, `/_colonnade/<path>`. Raises urllib's HTTPError for a refusal."""
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.url}/_colonnade/{path}", data=data, method=method)
+        with urlopen(request, timeout=_STOP_SECONDS) as answer:
+            return json.load(answer)
+
     def pids(self) -> Mapping[str, int | None]:
         """The server's processes by name: supervisor's children, as `run/server.json` tells."""
         found: Mapping[str, int | None] = json.loads((self.data / "run" / "server.json").read_text())[
@@ -74,15 +92,15 @@ class Server:
 
 
 @contextmanager
-def running(data: Path, *flags: str) -> Iterator[Server]:
+def running(data: Path, *flags: str, variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[Server]:
     """`colonnade up` on `data`, stopped at the end if it still runs. `flags` go to `up`; with `--ephemeral` the folder
-    is the server's own and `data` only keeps its log."""
+    is the server's own and `data` only keeps its log. `variables` are its COLONNADE_*: those around it do not count."""
     data.mkdir(parents=True, exist_ok=True)
     where = [] if "--ephemeral" in flags else ["--data", str(data)]
     command = [sys.executable, "-m", "colonnade", "up", "--port", "0", "--json", *where, *flags]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("COLONNADE_", "AWS_"))
-    }
+    } | dict(variables)
     log = data.parent / f"{data.name}.log"
     with log.open("a") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)

@@ -10,7 +10,9 @@ import heapq
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Failed, Reconciler, key_of, registered
@@ -32,11 +34,12 @@ class Driver:
         self._running: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._closing = False
+        self._paused = False
         self._thread = threading.Thread(target=self._loop, name="reconcile-driver", daemon=True)
 
     def start(self) -> None:
         self._platform.signals.subscribe("reconcile", self.wake)
-        self._platform.signals.subscribe("clock", lambda _: self._resync(delay_known=False))
+        self._platform.signals.subscribe("clock", lambda _: self._resync(moved=True))
         self._thread.start()
 
     def stop(self) -> None:
@@ -47,6 +50,28 @@ class Driver:
         if self._thread.is_alive():
             self._thread.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @contextmanager
+    def paused(self, *, timeout: float = 30.0) -> Iterator[None]:
+        """No reconciler runs inside, and whatever was due before is forgotten: for a reset, which leaves nothing to look at.
+        Raises TimeoutError when those that run do not end in time."""
+        with self._changed:
+            self._paused = True
+            idle = self._changed.wait_for(lambda: not self._running, timeout)
+        try:
+            if not idle:
+                raise TimeoutError(
+                    f"reconcilers still run after {timeout:g} s: {sorted(self._running, key=str)}"
+                )
+            yield
+        finally:
+            with self._changed:
+                if idle:
+                    self._due.clear()
+                    self._heap.clear()
+                    self._failures.clear()
+                self._paused = False
+                self._changed.notify_all()
 
     def wake(self, subject: str) -> None:
         self._schedule(key_of(subject), 0.0)
@@ -61,8 +86,9 @@ class Driver:
                 heapq.heappush(self._heap, (due, key))
                 self._changed.notify()
 
-    def _resync(self, *, delay_known: bool = True) -> None:
-        """Look for active rows that nobody told us of: those of a server that was killed, or lost signals."""
+    def _resync(self, *, moved: bool = False) -> None:
+        """Look for active rows that nobody told us of: those of a server that was killed, or lost signals. When the clock
+        has moved, all of them are due: also those that run, since they may have read it before."""
         with self._platform.store.read() as reader:
             rows = [
                 row.key
@@ -70,7 +96,7 @@ class Driver:
                 for row in reader.scan_types(service, type_, active=True)
             ]
         with self._changed:
-            known = set(self._due) | self._running if delay_known else set(self._running)
+            known: set[Key] = set() if moved else set(self._due) | self._running
         for key in rows:
             if key not in known:
                 self._schedule(key, 0.0)
@@ -85,8 +111,10 @@ class Driver:
             with self._changed:
                 if self._closing:
                     return
-                self._submit_due()
-                until = min(next_resync, self._heap[0][0] if self._heap else next_resync)
+                until = next_resync
+                if not self._paused:
+                    self._submit_due()
+                    until = min(next_resync, self._heap[0][0] if self._heap else next_resync)
                 self._changed.wait(max(0.0, min(until - time.monotonic(), self._resync_seconds)))
 
     def _resync_safely(self) -> None:
@@ -130,5 +158,7 @@ class Driver:
             )
         with self._changed:
             self._running.discard(key)
+            if self._paused:
+                self._changed.notify_all()
         if again is not None:
             self._schedule(key, again)

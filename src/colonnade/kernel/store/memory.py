@@ -90,6 +90,14 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to let go of; what it holds stays readable."""
 
+    def clear(self) -> None:
+        """Empty, as new, once the transaction that runs has ended. Snapshots that are open see it empty too."""
+        with self._writing, self._looking:
+            self._commit += 1
+            self._shelves = {}
+            self._events = {}
+            self._superseded.clear()
+
     def _open(self) -> int:
         with self._looking:
             self._snapshots[self._commit] += 1
