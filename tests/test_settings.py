@@ -48,6 +48,17 @@ def test_variables_read_switches_and_leave_tests_own_variables_alone(tmp_path: P
     assert found.ephemeral is True
 
 
+def test_bucket_hosts_are_a_list_in_the_file_and_commas_in_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "colonnade.toml").write_text('bucket_hosts = ["S3.example.org", ".localhost"]\n')
+
+    of_file = settings.read({"data": tmp_path}, {})
+    of_variable = settings.read({"data": tmp_path}, {"COLONNADE_BUCKET_HOSTS": "a.b, c"})
+
+    assert of_file.bucket_hosts == ("s3.example.org", "localhost")
+    assert of_variable.bucket_hosts == ("a.b", "c")
+    assert settings.from_parent(of_file.for_children()).bucket_hosts == of_file.bucket_hosts
+
+
 @pytest.mark.parametrize(
     ("flags", "environ", "file", "told"),
     [
@@ -62,6 +73,8 @@ def test_variables_read_switches_and_leave_tests_own_variables_alone(tmp_path: P
         ({}, {"COLONNADE_EPHEMERAL": "maybe"}, "", ["COLONNADE_EPHEMERAL", "true or false"]),
         ({"clock": "atomic"}, {}, "", ["--clock", "'atomic'", "system, manual"]),
         ({"clock": "manual"}, {}, "", ["add --ephemeral"]),
+        ({}, {"COLONNADE_BUCKET_HOSTS": "http://a"}, "", ["COLONNADE_BUCKET_HOSTS", "without ports"]),
+        ({}, {}, "bucket_hosts = 1", ["bucket_hosts", "like s3.example.org"]),
         ({"region": "home"}, {}, "", ["--region", "'home'", "us-east-1"]),
         ({}, {"COLONNADE_ROOT_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}, "", ["go together"]),
         ({"config": "/no/such.toml"}, {}, "", ["/no/such.toml does not exist"]),

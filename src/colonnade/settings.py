@@ -50,6 +50,9 @@ class Settings:
     root_access_key_id: str | None = field(default=None, repr=False)
     root_secret_access_key: str | None = field(default=None, repr=False)
     """Both or neither. Without them, a pair is made at the first start. Parts read `credentials.read`, not these."""
+    bucket_hosts: tuple[str, ...] = ()
+    """Suffixes under which a host name's first part is a bucket: "s3.example.org" makes `photos.s3.example.org` the bucket
+    photos. A list in the file, commas in the variable. Without any, buckets are in the path."""
     log_level: str = "info"
     """debug, info, warning or error."""
     log_format: str = "text"
@@ -91,7 +94,8 @@ def reachable(host: str) -> str:
 def from_parent(text: str) -> Settings:
     """The settings of the process that started this one, whatever files and variables say by now."""
     values = json.loads(text)
-    return Settings(**values | {"data": Path(values["data"])})
+    exact = {"data": Path(values["data"]), "bucket_hosts": tuple(values["bucket_hosts"])}
+    return Settings(**values | exact)
 
 
 def read(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -190,6 +194,19 @@ def _folder(raw: object) -> Path:
     return Path(_text(str(raw))).expanduser().absolute()
 
 
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+def _hosts(raw: object) -> tuple[str, ...]:
+    names = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ValueError("give host names, like s3.example.org")
+    hosts = tuple(name.strip().strip(".").lower() for name in names if name.strip())
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ValueError("give host names without ports or schemes, like s3.example.org")
+    return hosts
+
+
 def _number(low: int, high: int) -> Callable[[object], int]:
     def read_number(raw: object) -> int:
         is_number = (
@@ -249,6 +266,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "region": _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region's name, like us-east-1"),
     "root_access_key_id": _matching(r"\w{4,128}", "4 to 128 letters and digits"),
     "root_secret_access_key": _matching(r"[!-~]{4,128}", "4 to 128 printable characters without spaces"),
+    "bucket_hosts": _hosts,
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "executor": _matching(r"[a-z][a-z0-9_]*", "the name of an executor, like process"),
