@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup test test-all check format lint types layers operations demo docs lock clean
+.PHONY: setup test test-all check format lint types layers operations demo docs lock clients clean
 
 setup: $(INSTALLED)
 
@@ -16,8 +16,11 @@ $(INSTALLED): scripts/setup requirements/bootstrap.lock requirements/dev.lock py
 test: setup  ## what every change must pass; minutes
 	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
 
-test-all: setup  ## the slow ones too
+test-all: setup clients  ## the slow ones too
 	$(BIN)/pytest -n auto $(ARGS)
+
+clients: setup  ## AWS's other clients for the slow tests, in .clients: 1.3 GB, minutes the first time
+	$(BIN)/python scripts/client-environments
 
 # `make --keep-going check` names every part that fails.
 check: format lint types layers operations
@@ -47,4 +50,4 @@ lock: setup  ## after a change of dependencies in pyproject.toml
 	scripts/lock
 
 clean:
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .clients dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -157,6 +157,24 @@ def test_the_simulator_says_what_is_decided_and_by_what(iam: Any, trust: str, re
     )
 
 
+def test_a_role_with_full_access_to_sagemaker_may_do_what_the_sdk_asks_of_one_that_trains(
+    iam: Any, trust: str
+) -> None:
+    role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.attach_role_policy(RoleName="job", PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
+    asked = [
+        "cloudwatch:PutMetricData",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterfacePermission",
+        "ec2:DescribeDhcpOptions",
+        "ecr:BatchGetImage",
+        "logs:DescribeLogStreams",
+        "s3:ListBucket",
+    ]
+    results = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=asked)["EvaluationResults"]
+    assert {each["EvalDecision"] for each in results} == {"allowed"}
+
+
 def test_the_account_is_counted(iam: Any) -> None:
     iam.create_user(UserName="ann")
     assert iam.get_account_summary()["SummaryMap"]["Users"] == 1
