@@ -10,70 +10,119 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from colonnade.kernel import models
-from colonnade.kernel.errors import validation
+from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.operations import Call, Result
-from colonnade.kernel.store import Order, Query, Scope, Stored
+from colonnade.kernel.store import Order, Query, Reader, Scope, Stored
 
 Show = Callable[[models.Shape, Stored], Mapping[str, Any]]
+Keep = Callable[[Stored], bool]
 
-_ORDERS = {
-    "Name": Order.NAME,
-    "CreationTime": Order.CREATED,
-    "CreatedAt": Order.CREATED,
-    "LastModifiedTime": Order.MODIFIED,
-    "Status": Order.STATUS,
-}
 _FILTERS = {
     "NameContains": "name_contains",
     "CreationTimeAfter": "created_after",
     "CreationTimeBefore": "created_before",
+    "CreatedAfter": "created_after",
+    "CreatedBefore": "created_before",
     "LastModifiedTimeAfter": "modified_after",
     "LastModifiedTimeBefore": "modified_before",
+    "ModifiedTimeAfter": "modified_after",
+    "ModifiedTimeBefore": "modified_before",
     "StatusEquals": "status",
 }
 _NOT_FILTERS = {"NextToken", "MaxResults"}
+UNDERSTOOD = frozenset({*_FILTERS, *_NOT_FILTERS, "SortBy", "SortOrder"})
+"""The members of List operations that `list_page` heeds by itself; any other filter is its caller's, by `keep`."""
 DEFAULT_PAGE = 10
+_SIFTED = 200
+"""How many rows are fetched at once where `keep` may drop most of them."""
 
 
-def list_page(call: Call, scope: Scope, show: Show) -> Result:
+def list_page(
+    call: Call, scope: Scope, show: Show, *, keep: Keep | None = None, name_prefix: str = ""
+) -> Result:
     """Answer a List operation whose rows are the documents of a scope. Raises ValidationException for a bad token."""
-    parameters = call.parameters
-    order = _ORDERS.get(parameters.get("SortBy", "CreationTime"), Order.CREATED)
-    given = parameters.get("SortOrder") or default_order(call.service, call.operation)
-    limit = int(parameters.get("MaxResults", DEFAULT_PAGE))
-    query = Query(
-        order=order,
-        descending=given == "Descending",
-        after=_position(parameters),
-        limit=limit + 1,
-        **{
-            field: parameters[member]
-            for member, field in _FILTERS.items()
-            if parameters.get(member) is not None
-        },
-    )
+    limit = int(call.parameters.get("MaxResults", DEFAULT_PAGE))
+    query = _query(call, name_prefix)
     with call.platform.store.read() as reader:
-        rows = reader.scan(scope, query)
+        found = _rows(reader, scope, replace(query, limit=max(limit + 1, _SIFTED) if keep else limit + 1))
+        rows = list(islice(filter(keep, found) if keep else found, limit + 1))
     result_member, summary = _summaries(call.service, call.operation)
     result: dict[str, Any] = {result_member: [show(summary, row) for row in rows[:limit]]}
     if len(rows) > limit:
-        result["NextToken"] = _token(parameters, order, rows[limit - 1])
+        result["NextToken"] = _token(call.parameters, query.order, rows[limit - 1])
     return result
+
+
+def _query(call: Call, name_prefix: str) -> Query:
+    parameters = call.parameters
+    direction = parameters.get("SortOrder") or default_order(call.service, call.operation)
+    bounds = {
+        field: parameters[member] for member, field in _FILTERS.items() if parameters.get(member) is not None
+    }
+    return Query(
+        order=_order(parameters.get("SortBy") or default_sort(call.service, call.operation)),
+        descending=direction.capitalize() == "Descending",
+        after=_position(parameters),
+        name_prefix=name_prefix,
+        **bounds,
+    )
+
+
+def _rows(reader: Reader, scope: Scope, query: Query) -> Iterator[Stored]:
+    while True:
+        found = reader.scan(scope, query)
+        yield from found
+        if query.limit is None or len(found) < query.limit:
+            return
+        query = replace(query, after=(_value(query.order, found[-1]), found[-1].key.name))
+
+
+def _order(sort_by: str) -> Order:
+    """The model spells its columns in many ways: Name, IMAGE_NAME, HubName; CreationTime, CREATION_TIME, CreateDate.
+
+    Versions count up with time. Raises for a column that the store does not order by.
+    """
+    column = sort_by.replace("_", "").lower()
+    if column in ("creationtime", "createdat", "createdate", "version"):
+        return Order.CREATED
+    if column == "lastmodifiedtime":
+        return Order.MODIFIED
+    if column.endswith("name"):
+        return Order.NAME
+    if column.endswith("status"):
+        return Order.STATUS
+    raise ServiceError(
+        "NotImplementedException", f"Colonnade cannot sort by {sort_by} yet: leave SortBy out.", status=501
+    )
 
 
 @cache
 def default_order(service: str, operation: str) -> str:
     """What the model's documentation of SortOrder says; Descending where it says nothing."""
+    return _documented(service, operation, "SortOrder", "Descending")
+
+
+@cache
+def default_sort(service: str, operation: str) -> str:
+    """What the model's documentation of SortBy says; CreationTime where it says nothing."""
+    return _documented(service, operation, "SortBy", "CreationTime")
+
+
+def _documented(service: str, operation: str, member: str, otherwise: str) -> str:
     shape = models.operation(service, operation).input_shape
-    if shape is None or "SortOrder" not in shape.members:
-        return "Descending"
-    said = re.search(r"default is <code>(\w+)</code>", shape.members["SortOrder"].documentation)
-    return said.group(1) if said else "Descending"
+    if shape is None or member not in shape.members:
+        return otherwise
+    said = re.search(
+        r"default (?:value )?is (?:<code>)?(\w+)", shape.members[member].documentation, re.IGNORECASE
+    )
+    return said.group(1) if said and said.group(1) in shape.members[member].enum else otherwise
 
 
 @cache
@@ -93,13 +142,17 @@ def _fingerprint(parameters: Mapping[str, Any]) -> int:
 
 
 def _token(parameters: Mapping[str, Any], order: Order, last: Stored) -> str:
-    values = {
-        Order.NAME: last.key.name,
-        Order.CREATED: last.created,
-        Order.MODIFIED: last.modified,
-        Order.STATUS: last.status,
+    return encode_token([_fingerprint(parameters), _value(order, last), last.key.name])
+
+
+def _value(order: Order, row: Stored) -> str | float:
+    values: dict[Order, str | float] = {
+        Order.NAME: row.key.name,
+        Order.CREATED: row.created,
+        Order.MODIFIED: row.modified,
+        Order.STATUS: row.status,
     }
-    return encode_token([_fingerprint(parameters), values[order], last.key.name])
+    return values[order]
 
 
 def _position(parameters: Mapping[str, Any]) -> tuple[str | float, str] | None:

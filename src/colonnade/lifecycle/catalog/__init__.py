@@ -1,1 +1,1 @@
-"""What is kept about everything else: tags now; registries, cards and lineage later."""
+"""What is kept about everything else: tags, model registry and cards, experiments, lineage, hubs."""

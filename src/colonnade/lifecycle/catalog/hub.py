@@ -1,0 +1,15 @@
+"""Private hubs: named places for models and notebooks. Their contents are absent."""
+
+from __future__ import annotations
+
+from colonnade.kernel.operations import Effect
+from colonnade.kernel.resources import Resource
+
+HUBS = Resource(
+    "sagemaker",
+    "Hub",
+    born={"HubStatus": "InService"},
+    status_member="HubStatus",
+    effect=Effect.STORED,
+)
+HUBS.serve("Create", "Describe", "List", "Update", "Delete")

@@ -1,0 +1,1 @@
+"""Who labels and reviews data, and what they are shown: workforces, work teams, task templates, flow definitions."""

@@ -1,0 +1,1 @@
+"""Devices at the edge: fleets, and the devices registered in them."""

@@ -1,0 +1,1 @@
+"""Watching models in production: what monitors would compute, until schedules run them."""
