@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gzip
 import hashlib
 import io
 import json
@@ -126,7 +127,10 @@ def _link(objects: Path, kept: Path, seen: set[str]) -> None:
 
 def _write(data: Path, staging: Path, file: IO[bytes], began: float) -> int:
     checksums: dict[str, str] = {}
-    with tarfile.open(fileobj=file, mode="w|gz", compresslevel=_FAST) as archive:
+    with (
+        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_FAST) as packed,
+        tarfile.open(fileobj=packed, mode="w|") as archive,
+    ):
         manifest = {"format": FORMAT, "version": __version__, "began": began, "data": str(data)}
         _add_text(archive, MANIFEST, manifest)
         archive.dereference = True  # Each name is a file of its own, however many names lead to its bytes.

@@ -72,7 +72,7 @@ def _unpack(source: Path, draft: Path) -> tuple[dict[str, Any], dict[str, str]]:
     found: dict[str, str] = {}
     with tarfile.open(source, "r|gz") as archive:
         manifest = _manifest(source, archive)
-        for member in archive:
+        while (member := archive.next()) is not None:
             if member.name == CHECKSUMS:
                 told: dict[str, str] = _json(archive, member)
                 _compare(source, told, found)
