@@ -157,6 +157,17 @@ def test_the_simulator_says_what_is_decided_and_by_what(iam: Any, trust: str, re
     )
 
 
+def test_a_role_bears_as_many_policies_as_aws_grants_at_most(iam: Any, trust: str, refused: Any) -> None:
+    iam.create_role(RoleName="job", AssumeRolePolicyDocument=trust)
+    arns = [policy["Arn"] for policy in iam.list_policies(Scope="AWS")["Policies"]]
+    for arn in arns[:25]:
+        iam.attach_role_policy(RoleName="job", PolicyArn=arn)
+    assert refused(iam.attach_role_policy, RoleName="job", PolicyArn=arns[25]) == (
+        "LimitExceeded",
+        "Cannot exceed quota for PoliciesPerRole: 25",
+    )
+
+
 def test_a_role_with_full_access_to_sagemaker_may_do_what_the_sdk_asks_of_one_that_trains(
     iam: Any, trust: str
 ) -> None:
