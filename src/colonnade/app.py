@@ -15,20 +15,25 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colonnade import credentials
 from colonnade.kernel import operations, reconcile
 from colonnade.kernel.clock import Clock, ManualClock, SystemClock
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ids import RandomIds
+from colonnade.kernel.measures import MeasuredStore, Measures, report_when_asked
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals, Storage, WorkCredentials
 from colonnade.kernel.signals import LocalSignals, Signals
 from colonnade.kernel.store import Store, Stored
 from colonnade.settings import Settings
+
+if TYPE_CHECKING:
+    from colonnade.serving.router import Router
 
 _log = logging.getLogger(__name__)
 _OPERATIONS = ("lifecycle", "ai", "cloud", "review")
@@ -76,6 +81,7 @@ def run_leader(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
     platform = _platform(settings, store, signals)
     _provide_executor(settings, platform)
     load_operations()
+    report_when_asked(signals, platform.the(Measures), settings.data, f"leader-{os.getpid()}")
     driver = Driver(platform)
     driver.start()
     threading.Thread(target=_sweep_now_and_then, args=(platform, told), name="sweep", daemon=True).start()
@@ -129,7 +135,14 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     from colonnade.objects import ObjectStore
     from colonnade.objects.filesystem import FilesystemObjects
 
-    platform = Platform(store=store, clock=clock or SystemClock(), ids=RandomIds(), signals=signals)
+    measures = Measures()
+    platform = Platform(
+        store=MeasuredStore(store, measures),
+        clock=clock or SystemClock(),
+        ids=RandomIds(),
+        signals=signals,
+    )
+    platform.provide(Measures, measures)
     root = _root(settings)
     platform.provide(
         Principals,
@@ -175,11 +188,15 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     import uvicorn
 
     from colonnade.gateway.app import build
+    from colonnade.gateway.metrics import Metrics
     from colonnade.serving.router import Router
     from colonnade.serving.snapshot import Snapshot
 
     router = Router()
     platform.provide(Router, router)
+    platform.provide(Metrics, Metrics(settings.data))
+    platform.the(Measures).invocations_from(partial(_invocations, router))
+    report_when_asked(platform.signals, platform.the(Measures), settings.data, f"worker-{os.getpid()}")
     routes = Snapshot(platform, router)
 
     class Server(uvicorn.Server):
@@ -207,6 +224,21 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
         # uvicorn takes the signals over while it runs, and hands those it saw on to `told` afterwards.
         if not told.stop.is_set():
             Server(config).run(sockets=[listener])
+
+
+def _invocations(router: Router) -> list[list[Any]]:
+    return [
+        [
+            key.region,
+            key.name,
+            variant,
+            seen.invocations,
+            seen.client_errors,
+            seen.server_errors,
+            seen.model_seconds,
+        ]
+        for (key, variant), seen in router.totals().items()
+    ]
 
 
 class _Told:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
 from colonnade.gateway import (
     ephemeral,  # noqa: F401 - being imported is how its paths are found
     errors,
+    failures,
+    metrics,  # noqa: F401
     own,
     work_credentials,  # noqa: F401
 )
@@ -23,6 +26,7 @@ from colonnade.gateway.chain import walk
 from colonnade.gateway.exchange import Exchange, Receive, Response, Send
 from colonnade.gateway.outgoing import send_response
 from colonnade.gateway.plans import BODY_LIMIT
+from colonnade.kernel.measures import Measures
 from colonnade.kernel.platform import Platform
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ def build(
 ) -> Application:
     """`bucket_hosts` are the suffixes under which a host name's first part is a bucket (`localhost`, `s3.example.org`)."""
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="operation")
+    measures = platform.the(Measures) if platform.has(Measures) else Measures()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -46,7 +51,7 @@ def build(
                 await _own(platform, scope, receive, send)
             else:
                 exchange = _exchange(platform, pool, scope, receive, default_region, bucket_hosts)
-                await _serve(exchange, send)
+                await _serve(exchange, measures, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send, pool)
         elif scope["type"] == "websocket":
@@ -55,24 +60,30 @@ def build(
     return application
 
 
-async def _serve(exchange: Exchange, send: Send) -> None:
+async def _serve(exchange: Exchange, measures: Measures, send: Send) -> None:
+    began = perf_counter()
     try:
-        response = await _answer(exchange)
+        response = await _answer(exchange, began)
         if response is not None:
             await send_response(exchange, response, send)
+            plan = exchange.plan
+            service, operation = (plan.service, plan.operation) if plan is not None else ("", "")
+            measures.request(service, operation, response.status, perf_counter() - began)
     finally:
         if exchange.stream is not None:
             exchange.stream.abandon()
 
 
-async def _answer(exchange: Exchange) -> Response | None:
+async def _answer(exchange: Exchange, began: float) -> Response | None:
     """None when nobody is there any more to be answered."""
     try:
         await walk(exchange)
     except Disconnected:
         return None
     except Exception as error:  # noqa: BLE001 - the one place where accidents become answers; logged there
-        return errors.answer(exchange, error)
+        response = errors.answer(exchange, error)
+        failures.tell(exchange, error, response, perf_counter() - began)
+        return response
     return exchange.response
 
 

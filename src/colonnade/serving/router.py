@@ -52,6 +52,7 @@ class Router:
         self._routes: dict[Key, Route] = {}
         self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
         self._counters: dict[tuple[Key, str], Counters] = {}
+        self._taken: dict[tuple[Key, str], Counters] = {}
 
     # What snapshot tells
 
@@ -86,11 +87,21 @@ class Router:
     def take_counters(self) -> Mapping[tuple[Key, str], Counters]:
         """Per endpoint and variant since the last call; the counting starts anew."""
         taken = {place: counters for place, counters in self._counters.items() if counters.invocations}
+        for place, counters in taken.items():
+            self._taken.setdefault(place, Counters()).add(counters)
         self._counters = {}
         for key, route in self._routes.items():
             for variant in route.variants.values():
                 variant.counters = self._counters[key, variant.name] = Counters()
         return taken
+
+    def totals(self) -> Mapping[tuple[Key, str], Counters]:
+        """Per endpoint and variant since this router was made, whatever was taken meanwhile. From any thread."""
+        totals: dict[tuple[Key, str], Counters] = {}
+        for counted in (self._taken.copy(), self._counters.copy()):
+            for place, counters in counted.items():
+                totals.setdefault(place, Counters()).add(counters)
+        return totals
 
     # What calls ask
 
