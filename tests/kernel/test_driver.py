@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ from colonnade.kernel.reconcile.driver import Driver
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store import Conflict, Key
 from colonnade.kernel.store.memory import MemoryStore
+from colonnade.kernel.store.sqlite import SqliteStore
 
 Behaviour = Callable[[Key], Outcome]
 DEADLINE = 30
@@ -147,3 +151,24 @@ def test_one_key_is_never_reconciled_twice_at_once_and_a_wake_meanwhile_is_not_l
     go_on.set()
     bench.wait_for_calls(2)
     assert most == 1
+
+
+def test_a_row_that_the_disk_has_changed_keeps_nobody_of_another_type_waiting(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "store.db"
+    with closing(SqliteStore(path)) as store:
+        bench.platform.store = store
+        reconcile.reconciler("test", "Another", fail=bench.fail)(bench.reconcile)
+        with store.write() as transaction:
+            transaction.put(Key("aws", "1", "r", "test", "Another", "damaged"), {}, at=1.0, active=True)
+        with closing(sqlite3.connect(path)) as disk, disk:
+            disk.execute("UPDATE documents SET version = 7")
+        bench.put("sound", active=True)
+        bench.behaviour = lambda _: Again(3600)
+
+        bench.driver.start()
+
+        bench.wait_for_calls(1)
+        assert bench.calls == ["sound"]
+        bench.driver.stop()

@@ -10,13 +10,13 @@ import heapq
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Failed, Reconciler, key_of, registered
-from colonnade.kernel.store import Conflict, Key
+from colonnade.kernel.store import Conflict, Corrupt, Key
 
 _log = logging.getLogger(__name__)
 _SLOWEST_RETRY = 30.0
@@ -89,17 +89,21 @@ class Driver:
     def _resync(self, *, moved: bool = False) -> None:
         """Look for active rows that nobody told us of: those of a server that was killed, or lost signals. When the clock
         has moved, all of them are due: also those that run, since they may have read it before."""
-        with self._platform.store.read() as reader:
-            rows = [
-                row.key
-                for service, type_ in registered()
-                for row in reader.scan_types(service, type_, active=True)
-            ]
+        rows = [key for service, type_ in registered() for key in self._active(service, type_)]
         with self._changed:
             known: set[Key] = set() if moved else set(self._due) | self._running
         for key in rows:
             if key not in known:
                 self._schedule(key, 0.0)
+
+    def _active(self, service: str, type_: str) -> Sequence[Key]:
+        """A row that the disk has changed must not keep those of other types from being looked after."""
+        try:
+            with self._platform.store.read() as reader:
+                return [row.key for row in reader.scan_types(service, type_, active=True)]
+        except Corrupt:
+            _log.exception("the active resources of type %s:%s cannot be read", service, type_)
+            return []
 
     def _loop(self) -> None:
         next_resync = 0.0
