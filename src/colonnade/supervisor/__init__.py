@@ -38,6 +38,7 @@ from colonnade.supervisor.health import wait_until_healthy
 
 COMMAND = (sys.executable, "-m", "colonnade")
 START_SECONDS = 60.0
+RECORD_RETRY_SECONDS = 1.0
 WORKER_STOP_SECONDS = 30.0
 LEADER_STOP_SECONDS = 180.0
 """More than the 120 s that a training job has between SIGTERM and SIGKILL."""
@@ -95,6 +96,8 @@ class _Supervisor:
         self._phase = Phase.STARTING
         self._keep_jobs = False
         self._deadline = float("inf")
+        self._record_due = float("inf")
+        """When it is written again, after it could not be."""
         self._failure: str | None = None
         self._awaited = {_HEALTHY, LEADING}
 
@@ -142,7 +145,7 @@ class _Supervisor:
     def _pause(self) -> float | None:
         """Until something is due; None sleeps until the next signal."""
         dues = [child.due for child in self._children if child.due is not None]
-        nearest = min([*dues, self._deadline])
+        nearest = min([*dues, self._deadline, self._record_due])
         return None if nearest == float("inf") else max(0.0, nearest - time.monotonic())
 
     def _take(self, event: int) -> None:
@@ -178,8 +181,10 @@ class _Supervisor:
         self._record = replace(self._record, processes={child.name: child.pid for child in self._children})
         try:
             folder.write(self._settings.data, self._record)
+            self._record_due = float("inf")
         except OSError as error:
             # The disk is full: no reason to end a server that can still answer what is read.
+            self._record_due = time.monotonic() + RECORD_RETRY_SECONDS
             _log.warning("%s was not brought up to date: %s", self._settings.data / folder.RECORD, error)
 
     def _look_after_children(self) -> None:
@@ -191,6 +196,7 @@ class _Supervisor:
             if restarted := [child for child in self._children if child.is_due()]:
                 for child in restarted:
                     child.start()
+            if restarted or time.monotonic() >= self._record_due:
                 self._write_record()
         elif self._phase is Phase.STOPPING_WORKERS and not any(child.alive() for child in self._workers):
             self._stop_leader()
