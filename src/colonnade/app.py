@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pkgutil
+import resource
 import signal
 import socket
 import threading
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _OPERATIONS = ("lifecycle", "ai", "cloud", "review")
 _SWEEP_SECONDS = 3600.0
+_DESCRIPTORS = 65_536
 _STOP_SECONDS = 150.0
 """A training job has 120 s between SIGTERM and SIGKILL."""
 
@@ -188,6 +190,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     import uvicorn
 
     from colonnade.gateway.app import build
+    from colonnade.gateway.connection import configuration
     from colonnade.gateway.metrics import Metrics
     from colonnade.serving.router import Router
     from colonnade.serving.snapshot import Snapshot
@@ -205,21 +208,10 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
             await routes.start()
             await super().startup(sockets)
 
-    config = uvicorn.Config(
-        build(platform, default_region=settings.region, bucket_hosts=settings.bucket_hosts),
-        loop="uvloop",
-        http="httptools",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        # X-Forwarded-For would let any client on this machine choose its aws:SourceIp.
-        proxy_headers=False,
-        server_header=False,
-        date_header=True,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=10,
-        backlog=2048,
+    config = configuration(
+        build(platform, default_region=settings.region, bucket_hosts=settings.bucket_hosts)
     )
+    _allow_many_connections()
     with socket.socket(fileno=fd) as listener:
         # uvicorn takes the signals over while it runs, and hands those it saw on to `told` afterwards.
         if not told.stop.is_set():
@@ -239,6 +231,14 @@ def _invocations(router: Router) -> list[list[Any]]:
         ]
         for (key, variant), seen in router.totals().items()
     ]
+
+
+def _allow_many_connections() -> None:
+    """Systems begin with some 1,024 descriptors for old programs' sake; each connection and open object takes one."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, _DESCRIPTORS)
+    if now != resource.RLIM_INFINITY and now < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
 
 
 class _Told:

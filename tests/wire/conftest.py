@@ -17,6 +17,7 @@ import uvicorn
 from botocore.config import Config
 
 from colonnade.gateway import app
+from colonnade.gateway.connection import Connection, configuration
 from colonnade.kernel import operations
 from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.ids import RandomIds
@@ -95,13 +96,12 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
 
 
 @contextmanager
-def served(application: Any) -> Iterator[int]:
+def served(application: Any, connection: type[Connection] = Connection) -> Iterator[int]:
     """uvicorn as production runs it, in a thread, on a free port."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        application, loop="uvloop", http="httptools", lifespan="on", log_level="warning", server_header=False
-    )
+    config = configuration(application, connection=connection)
+    config.lifespan = "on"
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

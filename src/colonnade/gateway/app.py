@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,9 +24,13 @@ from colonnade.gateway import (
 )
 from colonnade.gateway.body import Disconnected, TooLarge, read_all
 from colonnade.gateway.chain import walk
+from colonnade.gateway.connection import EXTENSION
 from colonnade.gateway.exchange import Exchange, Receive, Response, Send
+from colonnade.gateway.handlers.identify import claimed_signature
 from colonnade.gateway.outgoing import send_response
 from colonnade.gateway.plans import BODY_LIMIT
+from colonnade.gateway.refusals import refusal
+from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.measures import Measures
 from colonnade.kernel.platform import Platform
 
@@ -47,7 +52,10 @@ def build(
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if scope["raw_path"].startswith(b"/_colonnade/"):
+            if "extensions" in scope:
+                exchange = _exchange(platform, pool, scope, receive, default_region, ())
+                await send_response(exchange, _refused(exchange, scope), send)
+            elif scope["raw_path"].startswith(b"/_colonnade/"):
                 await _own(platform, scope, receive, send)
             else:
                 exchange = _exchange(platform, pool, scope, receive, default_region, bucket_hosts)
@@ -58,6 +66,13 @@ def build(
             await send({"type": "websocket.close", "code": 1003})
 
     return application
+
+
+def _refused(exchange: Exchange, scope: Scope) -> Response:
+    """What `connection` could not take for a request, in the words of whom it seems to be meant for."""
+    with suppress(ServiceError):
+        exchange.signature = claimed_signature(exchange)
+    return errors.answer(exchange, refusal(exchange, scope["extensions"][EXTENSION]))
 
 
 async def _serve(exchange: Exchange, measures: Measures, send: Send) -> None:

@@ -6,6 +6,7 @@ None, so that the hot path does not pay for a coroutine. Any ServiceError ends t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from colonnade.gateway.exchange import Exchange
@@ -42,8 +43,17 @@ CHAIN: tuple[Step, ...] = (
 )
 
 
+_WEIGHED: frozenset[Step] = frozenset((authenticate, parse, validate))
+"""Their work grows with the body."""
+_HEAVY = 512 * 1024
+
+
 async def walk(exchange: Exchange) -> None:
     for step in CHAIN:
+        if len(exchange.body) > _HEAVY and step in _WEIGHED:
+            # Nobody else's request waits for a large one to be hashed and taken apart.
+            await asyncio.get_running_loop().run_in_executor(exchange.pool, step, exchange)
+            continue
         waiting = step(exchange)
         if waiting is not None:
             await waiting

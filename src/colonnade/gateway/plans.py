@@ -16,8 +16,15 @@ from colonnade.kernel import models, validation
 from colonnade.kernel.models import OperationModel
 from colonnade.kernel.operations import Parameters
 
-BODY_LIMIT = 64 * 1024 * 1024
-RUNTIME_BODY_LIMIT = 6 * 1024 * 1024
+_MEBIBYTE = 1024 * 1024
+BODY_LIMIT = 16 * _MEBIBYTE
+FORM_LIMIT = 4 * _MEBIBYTE
+_BODY_LIMITS = {
+    "ecr": 32 * _MEBIBYTE,  # a layer's part of 20 MiB, as base64
+    "lambda": 68 * _MEBIBYTE,  # an archive of 50 MiB, as base64
+    "s3": 8 * _MEBIBYTE,  # documents: content streams and has limits of its own
+    "sagemaker-runtime": 6 * _MEBIBYTE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ def plan(service: str, operation: str, protocol: str) -> Plan:
         validate=_validator(service, model),
         serialise=speaks.serialiser(model),
         streams_in=_streams(model),
-        body_limit=RUNTIME_BODY_LIMIT if service == "sagemaker-runtime" else BODY_LIMIT,
+        body_limit=_BODY_LIMITS.get(service, BODY_LIMIT),
         signed=model.auth_type != "none",
     )
 

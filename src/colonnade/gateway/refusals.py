@@ -87,6 +87,29 @@ class Refusal(Enum):
         ("MalformedQueryString", 400, "The query string is not UTF-8"),
         ("InvalidURI", 400, "Couldn't parse the specified URI."),
     )
+    MALFORMED = (
+        ("MalformedHttpRequestException", 400, "The request is not HTTP as we understand it"),
+        ("MalformedHttpRequest", 400, "The request is not HTTP as we understand it"),
+        ("BadRequest", 400, "An error occurred when parsing the HTTP request."),
+    )
+    HEAD_TOO_LARGE = (
+        ("RequestHeaderSectionTooLargeException", 431, "The request line and headers are too large"),
+        ("RequestHeaderSectionTooLarge", 431, "The request line and headers are too large"),
+        (
+            "RequestHeaderSectionTooLarge",
+            400,
+            "Your request header and query parameters exceed the maximum size allowed",
+        ),
+    )
+    TIMEOUT = (
+        ("RequestTimeoutException", 408, "The request did not arrive within the time allowed"),
+        ("RequestTimeout", 408, "The request did not arrive within the time allowed"),
+        (
+            "RequestTimeout",
+            400,
+            "Your socket connection to the server was not read from or written to within the timeout period.",
+        ),
+    )
     TOO_LARGE = (
         ("RequestEntityTooLargeException", 413, "The request is too large"),
         ("RequestEntityTooLarge", 413, "The request is too large"),

@@ -76,12 +76,13 @@ def match(
                 for name, value in zip(known.labels, values, strict=True)
             }
             meant = Match(chosen.service, chosen.operation, labels)
-            if len(known.candidates) == 1:
+            if len(known.candidates) == 1 and len(path) <= _WORTH_KEEPING:
                 _remember(key, meant)
             return meant
     return None
 
 
+_WORTH_KEEPING = 1024
 _recent: dict[tuple[str, str, str], Match] = {}
 """Paths that mean one operation whatever else the request holds: endpoints are invoked over and over."""
 

@@ -21,6 +21,10 @@ from colonnade.gateway.numerals import whole
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
+_WORTH_KEEPING = 1024
+_LONGEST_CLAIM = 4096
+_LONGEST_TIMESTAMP = 64
+"""What is kept between requests is bounded in number and in size, for the texts are the clients'."""
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
@@ -60,6 +64,10 @@ class Signature:
 
 def read_header(authorization: str, timestamp: str, session_token: str | None) -> Signature:
     """Raises Malformed, naming what is missing."""
+    if len(authorization) > _LONGEST_CLAIM or len(timestamp) > _LONGEST_TIMESTAMP:
+        raise Malformed(
+            f"Authorization header has more than {_LONGEST_CLAIM} characters, or the date is none."
+        )
     claim, _, value = authorization.rpartition("Signature=")
     if "," in value:
         # Not in the usual order: bring the signature to the end.
@@ -201,11 +209,15 @@ def _encoded(signed_headers: tuple[str, ...]) -> tuple[tuple[bytes, ...], bytes]
     return tuple(name.encode() for name in signed_headers), ";".join(signed_headers).encode()
 
 
-@lru_cache(maxsize=1024)
 def canonical_path(raw_path: str, *, s3: bool) -> str:
     """S3 signs the path as sent; everybody else removes dot segments and encodes it once more."""
     if s3 or raw_path == "/":
         return raw_path or "/"
+    return _quoted_again(raw_path) if len(raw_path) <= _WORTH_KEEPING else _quoted_again.__wrapped__(raw_path)
+
+
+@lru_cache(maxsize=1024)
+def _quoted_again(raw_path: str) -> str:
     return quote(_without_dots(raw_path), safe="/~")
 
 

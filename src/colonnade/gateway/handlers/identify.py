@@ -13,12 +13,16 @@ from colonnade.gateway import plans, post_form, routes, services, sigv4
 from colonnade.gateway.exchange import Exchange
 from colonnade.gateway.handlers.receive import receive_whole
 from colonnade.gateway.refusals import Refusal, refusal
+from colonnade.kernel.ports import Principals
 
 _FORM = b"application/x-www-form-urlencoded"
+_LONGEST_NAME = 256
+"""No operation of AWS has half as long a name; what is longer is not looked up, for lookups are kept."""
+_MOST_PAIRS = 20_000
 
 
 def identify(exchange: Exchange) -> Awaitable[None] | None:
-    exchange.signature = _claimed_signature(exchange)
+    exchange.signature = claimed_signature(exchange)
     if b"smithy-protocol" in exchange.headers:
         _by_smithy_path(exchange)
         return None
@@ -34,7 +38,7 @@ def identify(exchange: Exchange) -> Awaitable[None] | None:
     return None
 
 
-def _claimed_signature(exchange: Exchange) -> sigv4.Signature | None:
+def claimed_signature(exchange: Exchange) -> sigv4.Signature | None:
     headers = exchange.headers
     authorization = headers.get(b"authorization")
     try:
@@ -45,7 +49,7 @@ def _claimed_signature(exchange: Exchange) -> sigv4.Signature | None:
                 timestamp.decode("latin-1"),
                 exchange.header(b"x-amz-security-token"),
             )
-        return sigv4.read_query(dict(_pairs(exchange.query))) if exchange.query else None
+        return sigv4.read_query(dict(_pairs(exchange, exchange.query))) if exchange.query else None
     except sigv4.Malformed as malformed:
         raise refusal(exchange, Refusal.INCOMPLETE, f": {malformed}") from None
 
@@ -58,12 +62,14 @@ def _by_target(exchange: Exchange, target: bytes) -> None:
     if exchange.signature is None:
         raise refusal(exchange, Refusal.MISSING_TOKEN)
     _require_service(exchange)
-    exchange.plan = plans.by_target(exchange.signature.service, target)
+    if len(target) <= _LONGEST_NAME:
+        exchange.plan = plans.by_target(exchange.signature.service, target)
     if exchange.plan is None:
-        raise refusal(exchange, Refusal.UNKNOWN_OPERATION, f": {target.decode('latin-1')}")
+        named = target[:_LONGEST_NAME].decode("latin-1")
+        raise refusal(exchange, Refusal.UNKNOWN_OPERATION, f": {named}")
 
 
-_SMITHY_PATH = re.compile(r".*/service/([^/]+)/operation/([^/]+)\Z")
+_SMITHY_PATH = re.compile(rf".*/service/([^/]{{1,{_LONGEST_NAME}}})/operation/([^/]{{1,{_LONGEST_NAME}}})\Z")
 
 
 def _by_smithy_path(exchange: Exchange) -> None:
@@ -86,14 +92,15 @@ def _may_be_query(exchange: Exchange) -> bool:
         return False
     if exchange.signature is None:
         return form or exchange.raw_path == "/"
+    _require_service(exchange)
     return services.speaks_query(exchange.signature.service)
 
 
 async def _by_action(exchange: Exchange) -> None:
-    await receive_whole(exchange, plans.BODY_LIMIT)
+    await receive_whole(exchange, plans.FORM_LIMIT)
     form = exchange.body.decode("utf-8", "replace")
-    exchange.form = _pairs(exchange.query) + _pairs(form)
-    action = next((value for name, value in exchange.form if name == "Action"), "")
+    exchange.form = _pairs(exchange, exchange.query) + _pairs(exchange, form)
+    action = next((value for name, value in exchange.form if name == "Action"), "")[:_LONGEST_NAME]
     # Only STS has operations that nobody can sign yet.
     signing_name = _signing_name(exchange) or "sts"
     plan = plans.by_action(signing_name, action)
@@ -110,7 +117,7 @@ def _by_route(exchange: Exchange) -> None:
     if exchange.signature is None:
         raise refusal(exchange, Refusal.MISSING_TOKEN, ": the request is not signed")
     _require_service(exchange)
-    query = dict(_pairs(exchange.query)) if exchange.query else {}
+    query = dict(_pairs(exchange, exchange.query)) if exchange.query else {}
     try:
         found = routes.match(
             exchange.signature.service, exchange.method, exchange.path, query, exchange.headers
@@ -124,11 +131,24 @@ def _by_route(exchange: Exchange) -> None:
     exchange.plan = plans.plan(found.service, found.operation, protocol)
 
 
+_met: set[str] = set()
+"""Signing names that somebody known has used. Strangers cannot fill the memory with the models of all the others."""
+
+
 def _require_service(exchange: Exchange) -> None:
     name = _signing_name(exchange)
+    if name in _met:
+        return
     if not services.signed_as(name):
         raise refusal(exchange, Refusal.UNKNOWN_OPERATION, f": AWS has no service that is signed as '{name}'")
+    assert exchange.signature is not None
+    if exchange.platform.the(Principals).credential(exchange.signature.access_key_id) is None:
+        raise refusal(exchange, Refusal.UNKNOWN_KEY)
+    _met.add(name)
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
-    return parse_qsl(text, keep_blank_values=True) if text else []
+def _pairs(exchange: Exchange, text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PAIRS) if text else []
+    except ValueError:
+        raise refusal(exchange, Refusal.TOO_LARGE, f": at most {_MOST_PAIRS} parameters") from None
