@@ -160,3 +160,42 @@ def test_policies_see_the_arn_that_a_call_acts_on(bench: Bench) -> None:
     assert operations.demands(listing, bench.call("ListEndpointConfigs")) == [
         ("sagemaker:ListEndpointConfigs", "*")
     ]
+
+
+def test_a_filter_by_what_no_document_says_finds_none(bench: Bench) -> None:
+    make(bench, 2)
+    call = bench.call("ListEndpointConfigs", WarmPoolStatusEquals="InUse")
+    assert bench.resource.list(call) == {"EndpointConfigs": []}
+
+
+def test_a_column_that_the_store_does_not_order_by_is_refused_by_name(bench: Bench) -> None:
+    with pytest.raises(ServiceError, match="cannot sort by AccountIdOwner yet"):
+        bench.do("ListEndpointConfigs", SortBy="AccountIdOwner")
+
+
+def test_a_list_that_is_sifted_pages_through_all_rows(bench: Bench) -> None:
+    make(bench, 450)
+    seen: list[str] = []
+    token: dict[str, str] = {}
+    while True:
+        call = bench.call("ListEndpointConfigs", MaxResults=2, **token)
+        page = bench.resource.list(call, keep=lambda row: row.key.name.endswith("9"))
+        seen += [row["EndpointConfigName"] for row in page["EndpointConfigs"]]
+        if "NextToken" not in page:
+            break
+        token = {"NextToken": page["NextToken"]}
+    assert len(seen) == len(set(seen)) == 45
+
+
+def test_a_name_may_be_given_as_an_arn_of_its_own_kind_only(bench: Bench) -> None:
+    make(bench, 1)
+    described = bench.do("DescribeEndpointConfig", EndpointConfigName=ARN + "config-00")
+    assert described["EndpointConfigName"] == "config-00"
+    for wrong in (
+        ARN.replace("endpoint-config", "model") + "config-00",
+        ARN.replace(ACCOUNT, "9" * 12) + "config-00",
+    ):
+        with pytest.raises(ServiceError, match="Could not find endpoint configuration"):
+            bench.do("DescribeEndpointConfig", EndpointConfigName=wrong)
+    with pytest.raises(ServiceError, match="Invalid EndpointConfigName"):
+        bench.do("DescribeEndpointConfig", EndpointConfigName="arn:nonsense")

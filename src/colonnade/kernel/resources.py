@@ -146,8 +146,11 @@ class Resource:
     def missing(self, key: Key) -> ServiceError:
         return self._refuse(self._missing, self.arn(key), key.name, key.account, key.region, "Describe")
 
-    def duplicate(self, key: Key) -> ServiceError:
-        return self._refuse(self._duplicate, self.arn(key), key.name, key.account, key.region, "Create")
+    def duplicate(self, key: Key, written: str = "") -> ServiceError:
+        """`written` is the name as the caller wrote it."""
+        return self._refuse(
+            self._duplicate, self.arn(key), written or key.name, key.account, key.region, "Create"
+        )
 
     def _refuse(
         self, refusal: Refusal, arn: str, name: str, account: str, region: str, verb: str
@@ -197,7 +200,7 @@ class Resource:
             if earlier is not None and _same_token(call, earlier):
                 return self.answer(call, earlier)
             if earlier is not None:
-                raise self.duplicate(key)
+                raise self.duplicate(key, str(document[self.name_member]))
             document[self.arn_member] = self.arn(key)
             stored = self._put(
                 transaction, key, document, call.now, expect=0, owner=call.invoked_by, active=active
@@ -362,7 +365,10 @@ class Resource:
             for member, value in call.parameters.items()
             if member not in UNDERSTOOD and member not in kept and value is not None
         }
-        tests: Sequence[Keep] = [*([keep] if keep else []), *([partial(self._matches, wanted)] if wanted else [])]
+        tests: Sequence[Keep] = [
+            *([keep] if keep else []),
+            *([partial(self._matches, wanted)] if wanted else []),
+        ]
         return list_page(
             call,
             self.scope(call.account, call.region),
@@ -458,13 +464,18 @@ def _acted_on(call: Call) -> str:
     for verb in ("Create", "Describe", "Update", "Delete", "Stop", "Start", "Invoke"):
         noun = call.operation.removeprefix(verb)
         resource = _by_noun.get((call.service, noun)) if noun != call.operation else None
-        if resource is None:
-            continue
-        if all(member in call.parameters for member in resource.named):
-            return resource.arn(resource.key(call))
-        if isinstance(call.parameters.get(resource.arn_member), str):
-            return str(call.parameters[resource.arn_member])
-        if verb == "Create":  # Its name is yet to be made.
-            return resource.arn(resource.scope(call.account, call.region).key("*"))
+        if resource is not None:
+            return _names(resource, call)
     arn = call.parameters.get("ResourceArn")
     return arn if isinstance(arn, str) else "*"
+
+
+def _names(resource: Resource, call: Call) -> str:
+    """Of a name that is yet to be made, or is left to choose: what is known of it, and "*"."""
+    if all(member in call.parameters for member in resource.named):
+        return resource.arn(resource.key(call))
+    if isinstance(call.parameters.get(resource.arn_member), str):
+        return str(call.parameters[resource.arn_member])
+    outer = resource.within if resource.numbered else resource.named[:-1]
+    known = [_bare(call.parameters[member]) for member in outer if member in call.parameters]
+    return resource.arn(resource.scope(call.account, call.region).key("/".join([*known, "*"])))

@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from colonnade.kernel.errors import validation
-from colonnade.kernel.operations import Call, Effect, Result, operation
+from colonnade.kernel.errors import ServiceError, validation
+from colonnade.kernel.operations import Call, Effect, Result, operation, with_parameters
 from colonnade.kernel.resources import Refusal, Resource
-from colonnade.kernel.store import Document
+from colonnade.kernel.store import Document, each
 
 
 def _source(document: Document) -> Mapping[str, Any]:
@@ -65,6 +65,20 @@ def create_artifact(call: Call) -> Result:
 
 @operation("sagemaker", "DeleteArtifact", effect=Effect.STORED)
 def delete_artifact(call: Call) -> Result:
-    if "ArtifactArn" not in call.parameters:
-        raise validation("Give the ArtifactArn: a source may have artifacts of several types.")
-    return ARTIFACTS.delete(call)
+    if "ArtifactArn" in call.parameters:
+        return ARTIFACTS.delete(call)
+    if "Source" not in call.parameters:
+        raise validation("Give the ArtifactArn or the Source of the artifact to delete.")
+    return ARTIFACTS.delete(with_parameters(call, ArtifactArn=_only_one_at(call)))
+
+
+def _only_one_at(call: Call) -> str:
+    uri = call.parameters["Source"]["SourceUri"]
+    with call.platform.store.read() as reader:
+        rows = each(reader, ARTIFACTS.scope(call.account, call.region))
+        arns = [row.document["ArtifactArn"] for row in rows if row.document["Source"]["SourceUri"] == uri]
+    if not arns:
+        raise ServiceError("ResourceNotFound", f'No artifact has the source "{uri}".')
+    if len(arns) > 1:
+        raise validation(f"{len(arns)} artifacts have the source {uri}: give one's ArtifactArn.")
+    return str(arns[0])

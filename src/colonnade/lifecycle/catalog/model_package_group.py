@@ -13,6 +13,7 @@ MODEL_PACKAGE_GROUPS = Resource(
     "sagemaker",
     "ModelPackageGroup",
     born={"ModelPackageGroupStatus": "Completed"},
+    derived=lambda _: {"CrossAccountFilterOption": "SameAccount"},
     missing=Refusal("ValidationException", "ModelPackageGroup {arn} does not exist."),
     duplicate=Refusal("ValidationException", "Model Package Group already exists: {arn}"),
     status_member="ModelPackageGroupStatus",
