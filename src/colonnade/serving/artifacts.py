@@ -26,6 +26,7 @@ from colonnade.kernel.ports import ObjectContent, ObjectInfo
 
 _PIECE = 1 << 20
 _LONGEST_TEXT = 1 << 20
+_DRAFT = "tmp"
 
 
 def s3_place(url: str) -> tuple[str, str]:
@@ -51,12 +52,17 @@ class KeptContent:
 class Artifacts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
+        for draft in self._folder.glob(f"{_DRAFT}*"):  # of a process that was killed
+            shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
 
     def keep(self, content: ObjectContent) -> str:
         """The digest under which the archive's bytes are kept from now on."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         digest = hashlib.sha256()
-        with content.open() as source, tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as copy:
+        with (
+            content.open() as source,
+            tempfile.NamedTemporaryFile(dir=self._folder, prefix=_DRAFT, delete=False) as copy,
+        ):
             temporary = Path(copy.name)
             try:
                 while piece := source.read(_PIECE):
@@ -67,6 +73,8 @@ class Artifacts:
                 folder = self.folder(digest.hexdigest())
                 folder.mkdir(exist_ok=True)
                 temporary.replace(folder / "model.tar.gz")
+                _sync(folder)
+                _sync(self._folder)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
@@ -108,15 +116,31 @@ class Artifacts:
     def keep_compiled(self, digest: str, files: dict[str, BinaryIO]) -> Path:
         """All of the files or none; a second time is a no-op."""
         folder = self.folder(digest) / "compiled"
-        temporary = Path(tempfile.mkdtemp(dir=self._folder))
+        temporary = Path(tempfile.mkdtemp(dir=self._folder, prefix=_DRAFT))
         for name, source in files.items():
             with source, (temporary / name).open("wb") as target:
                 shutil.copyfileobj(source, target)
+                target.flush()
+                os.fsync(target.fileno())
+        _sync(temporary)
         with suppress(FileExistsError):
             if not folder.exists():
                 temporary.replace(folder)
+                _sync(folder.parent)
         shutil.rmtree(temporary, ignore_errors=True)
         return folder
 
     def keep_refusal(self, digest: str, reason: str) -> None:
-        (self.folder(digest) / "refused").write_text(reason, encoding="utf-8")
+        draft = self._folder / f"{_DRAFT}{digest}"
+        draft.write_text(reason, encoding="utf-8")
+        _sync(draft)
+        draft.replace(self.folder(digest) / "refused")
+
+
+def _sync(path: Path) -> None:
+    """A file's bytes, or a folder's names, onto the disk: what was compiled is trusted as it lies there, also after a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

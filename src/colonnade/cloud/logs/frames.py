@@ -81,7 +81,10 @@ def create(path: Path, head: Head) -> bool:
     """False when there is one already. Appears with its head or not at all."""
     line = {"format": _FORMAT, "group": head.group, "stream": head.stream, "created": head.created}
     draft = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}.draft")
-    draft.write_bytes(json.dumps(line).encode() + b"\n")
+    with draft.open("wb") as file:
+        file.write(json.dumps(line).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(draft, path)
     except FileExistsError:

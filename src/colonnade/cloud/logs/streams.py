@@ -170,7 +170,10 @@ def _group(folder: Path) -> Group | None:
 
 def _write_group(folder: Path, known: Mapping[str, Any]) -> None:
     draft = folder / f".{os.getpid()}-{os.urandom(6).hex()}.draft"
-    draft.write_text(json.dumps(known))
+    with draft.open("w") as file:
+        json.dump(known, file)
+        file.flush()
+        os.fsync(file.fileno())  # A group that a power cut left without a name would spoil every list.
     draft.replace(folder / "group.json")
 
 
