@@ -183,7 +183,8 @@ class Forever:
         return self
 
     def __next__(self) -> Any:
-        self.closed.wait(self.pause)
+        if self.pause:
+            self.closed.wait(self.pause)
         return {"PayloadPart": {"Bytes": b"x"}}
 
     def close(self) -> None:
@@ -198,8 +199,9 @@ def hang_up(gateway: Gateway) -> None:
     connection.close()
 
 
-def test_a_stream_whose_client_leaves_is_closed(gateway: Gateway) -> None:
-    stream = Forever(0.01)
+@pytest.mark.parametrize("pause", [0, 0.01])
+def test_a_stream_whose_client_leaves_is_closed(gateway: Gateway, pause: float) -> None:
+    stream = Forever(pause)
     gateway.on("sagemaker-runtime", "InvokeEndpointWithResponseStream", lambda call: {"Body": stream})
 
     hang_up(gateway)

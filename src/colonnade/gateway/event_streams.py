@@ -1,12 +1,6 @@
 """Event streams (application/vnd.amazon.eventstream): results whose one member is not a value but goes on happening.
 
-An operation returns an iterator of events for that member, one mapping of one name each: `{"PayloadPart": {"Bytes": b"..."}}`.
-
-- A plain iterator runs in a thread of its own, so that waiting in it holds up nobody; yielding None means "nothing yet" and lets
-  the gateway notice that the client has gone. Its `close` is called, also when the client leaves.
-- An asynchronous iterator runs on the event loop; it is cancelled where it waits when the client leaves.
-
-A ServiceError raised on the way ends the stream with an exception that clients raise, any other error with InternalFailure.
+An operation returns `kernel.streams.Events` for that member; here they become frames, one piece of the answer's body each.
 
 A frame is `total length, headers' length, CRC of these 8 bytes, headers, payload, CRC of all before`.
 """
@@ -25,11 +19,11 @@ from zlib import crc32
 from colonnade.gateway.exchange import Exchange, Response
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.models import Shape
+from colonnade.kernel.streams import Event, Events
 
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = b"application/vnd.amazon.eventstream"
-Event = Mapping[str, Mapping[str, Any]]
 BodyWriter = Callable[[Shape], Callable[[Any], bytes]]
 """How the protocol writes a structure as a payload."""
 Headers = list[tuple[str, str, Any]]
@@ -194,9 +188,7 @@ def rpc_serialiser(
 class Frames:
     """An answer's body that goes on: encoded events, one piece each. Iterated once, then closed."""
 
-    def __init__(
-        self, encoder: Encoder, events: Iterable[Any] | AsyncIterable[Any], opening: bytes = b""
-    ) -> None:
+    def __init__(self, encoder: Encoder, events: Events, opening: bytes = b"") -> None:
         self._encoder = encoder
         self._events = events
         self._opening = opening

@@ -63,7 +63,7 @@ async def _send_frames(exchange: Exchange, frames: Frames, send: Send) -> None:
         try:
             while True:
                 await asyncio.wait({step, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if not step.done():
+                if gone.done():
                     return
                 piece = step.result()
                 if piece is None:

@@ -6,8 +6,8 @@ synchronous: operations run in threads, and the gateway bridges to the event loo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 
 class BodyReader(Protocol):
@@ -40,3 +40,14 @@ class ByteStream(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
     def close(self) -> None: ...
+
+
+Event = Mapping[str, Mapping[str, Any]]
+"""One event of an event stream: its one name in the model, and its members. `{"PayloadPart": {"Bytes": b"..."}}`"""
+
+Events = Iterable[Event | None] | AsyncIterable[Event | None]
+"""An event-stream member of a result (`Body` of InvokeEndpointWithResponseStream). Each event is sent when it is yielded.
+
+A plain iterator gets a thread of its own, so that waiting in it holds up nobody; it yields None for "nothing yet", so that it can be
+stopped. An asynchronous one runs on the event loop and is cancelled where it waits. `close`, or `aclose`, is called at the end and
+when the client leaves. A ServiceError raised on the way ends the stream with that error; other accidents with InternalFailure."""
