@@ -100,7 +100,7 @@ class Resource:
         """The code when something holds it, where the model does not declare what AWS answers."""
         self._holds: list[Holds] = []
         for member, parent in self.within.items():
-            parent.holds(partial(self._first_within, member, parent))
+            parent.holds(partial(self._first_within, member))
         _by_noun[service, noun] = self
         _by_arn_kind[service, self.arn_kind] = self
         operations.resource_finder(service, _acted_on)
@@ -282,8 +282,9 @@ class Resource:
         self._holds.append(holds)
         return holds
 
-    def _first_within(self, member: str, parent: Resource, reader: Reader, held: Stored) -> str:
-        prefix = f"{held.key.name}/" if self.named[0] == member and len(self.named) > 1 else ""
+    def _first_within(self, member: str, reader: Reader, held: Stored) -> str:
+        """Keys begin with the parent's name where it names or numbers the child."""
+        prefix = f"{held.key.name}/" if self.numbered or member in self.named[:-1] else ""
         scope = self.scope(held.key.account, held.key.region)
         for row in each(reader, scope, Query(name_prefix=prefix)):
             if _bare(row.document.get(member, "")) == held.key.name:
