@@ -273,7 +273,7 @@ def test_every_output_is_understood(service: str, protocol: str, sample: str) ->
     for model in operations_of(service, NO_OUTPUT):
         seed = f"{service}:{model.name}:{sample}"
         shape = model.output_shape
-        value, events = output(shape, Values(seed, sparse=sample != "full"))
+        value, events = output(shape, Values(seed, sparse=sample != "full", milliseconds=True))
         exchange = planned(model, protocol)
         response = exchange.plan.serialise(exchange, value | events)  # type: ignore[union-attr]
         seen = as_botocore_sees(response, shape)

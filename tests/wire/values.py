@@ -34,10 +34,11 @@ TRICKY = [
 class Values:
     """All members down to some depth, so that every codec is met; below it what is required and little else."""
 
-    def __init__(self, seed: str, *, sparse: bool, letters: Any = TRICKY) -> None:
+    def __init__(self, seed: str, *, sparse: bool, letters: Any = TRICKY, milliseconds: bool = False) -> None:
         self.random = random.Random(seed)
         self.sparse = sparse
         self.letters = letters
+        self.milliseconds = milliseconds
 
     def structure(self, shape: Any, depth: int = 0, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
         names = [name for name in shape.members if name not in skip]
@@ -125,7 +126,12 @@ class Values:
         return self.random.choice([0.0, 1.5, -2.25])
 
     def _timestamp(self, shape: Any, depth: int) -> float:
-        return float(self.random.randint(0, 2_000_000_000))
+        seconds = self.random.randint(0, 2_000_000_000)
+        # RFC 822, as headers have it, knows seconds only.
+        whole = shape.serialization.get("location") == "header" or not self.milliseconds
+        if whole or shape.serialization.get("timestampFormat") == "rfc822":
+            return float(seconds)
+        return (seconds * 1000 + self.random.choice([0, 1, 250, 999])) / 1000
 
 
 def without_empty_structures(value: Any) -> Any:
