@@ -74,6 +74,23 @@ def test_without_our_session_the_sdk_asks_aws_and_the_watch_sees_it(tmp_path: Pa
     assert outside.asked == ["sts.us-east-1.amazonaws.com:443"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_sdk_trusts_the_role_that_it_makes_itself(tmp_path: Path) -> None:
+    folder = environment("sagemaker_v3")
+    make_and_check = (
+        "from sagemaker.core.helper import IamRoleResolver, resolve_and_validate_role as check\n"
+        "made = IamRoleResolver().create_execution_role(role_type='training')\n"
+        "print(check(made, role_type='training'))"
+    )
+    with running(tmp_path / "data") as server, watched() as outside:
+        told = tell(["python", "-c", make_and_check], folder, server, outside, tmp_path / "story")
+        assert "role/SageMaker-AutoRole-Training" in told
+        role = server.client("iam").list_attached_role_policies(RoleName="SageMaker-AutoRole-Training")
+        assert len(role["AttachedPolicies"]) == 11
+    assert outside.asked == []
+
+
 def tell(
     command: list[str], client: Path, server: Server, outside: Outside, folder: Path, **changes: str
 ) -> str:
