@@ -37,6 +37,8 @@ from colonnade.kernel.platform import Platform
 log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+Pools = tuple[ThreadPoolExecutor, ThreadPoolExecutor]
+"""For operations, and for those whose bodies have yet to come."""
 
 
 def build(
@@ -44,24 +46,28 @@ def build(
     *,
     default_region: str = "us-east-1",
     threads: int = 24,
+    uploads: int = 64,
     bucket_hosts: Sequence[str] = (),
 ) -> Application:
     """`bucket_hosts` are the suffixes under which a host name's first part is a bucket (`localhost`, `s3.example.org`)."""
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="operation")
+    pools = (
+        ThreadPoolExecutor(max_workers=threads, thread_name_prefix="operation"),
+        ThreadPoolExecutor(max_workers=uploads, thread_name_prefix="upload"),
+    )
     measures = platform.the(Measures) if platform.has(Measures) else Measures()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if "extensions" in scope:
-                exchange = _exchange(platform, pool, scope, receive, default_region, ())
+                exchange = _exchange(platform, pools, scope, receive, default_region, ())
                 await send_response(exchange, _refused(exchange, scope), send)
             elif scope["raw_path"].startswith(b"/_colonnade/"):
                 await _own(platform, scope, receive, send)
             else:
-                exchange = _exchange(platform, pool, scope, receive, default_region, bucket_hosts)
+                exchange = _exchange(platform, pools, scope, receive, default_region, bucket_hosts)
                 await _serve(exchange, measures, send)
         elif scope["type"] == "lifespan":
-            await _lifespan(receive, send, pool)
+            await _lifespan(receive, send, pools)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003})
 
@@ -104,7 +110,7 @@ async def _answer(exchange: Exchange, began: float) -> Response | None:
 
 def _exchange(
     platform: Platform,
-    pool: ThreadPoolExecutor,
+    pools: Pools,
     scope: Scope,
     receive: Receive,
     default_region: str,
@@ -118,7 +124,8 @@ def _exchange(
     raw_path = scope["raw_path"].decode("latin-1")
     return Exchange(
         platform=platform,
-        pool=pool,
+        pool=pools[0],
+        uploads=pools[1],
         receive=receive,
         request_id=platform.ids.uuid(),
         method=scope["method"],
@@ -178,12 +185,13 @@ async def _send_own(response: Response, send: Send) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def _lifespan(receive: Receive, send: Send, pool: ThreadPoolExecutor) -> None:
+async def _lifespan(receive: Receive, send: Send, pools: Pools) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            pool.shutdown(wait=False, cancel_futures=True)
+            for pool in pools:
+                pool.shutdown(wait=False, cancel_futures=True)
             await send({"type": "lifespan.shutdown.complete"})
             return

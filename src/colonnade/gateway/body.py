@@ -133,6 +133,11 @@ class IncomingBody:
         self._filter = filter
         self.trailers = trailers
 
+    @property
+    def arrived(self) -> bool:
+        """Whether reading will wait for nobody."""
+        return self._ended
+
     async def receive_now(self) -> None:
         """Take in a small body at once: cheaper than waking the loop from the operation's thread."""
         self.started = True

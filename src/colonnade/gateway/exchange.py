@@ -49,6 +49,8 @@ class Exchange:
     """The client's address."""
     default_region: str
     """For requests that carry no credential scope."""
+    uploads: Executor | None = None
+    """Where operations run whose body has yet to come: however slow their clients are, the others have theirs."""
     path: str = ""
     """What routes are matched on: `raw_path`, with the bucket of a virtual host put in front."""
     signature: Signature | None = None

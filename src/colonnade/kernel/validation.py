@@ -7,6 +7,7 @@ own, since clients match them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from colonnade.kernel.errors import ServiceError
@@ -18,6 +19,10 @@ Problem = tuple[str, Any, str]
 Check = Callable[[Any, str, list[Problem]], None]
 Leaf = Callable[[Any], Sequence[str]]
 """The constraints that one value fails. Paths are made only for what failed: this runs for every request."""
+MOST_PROBLEMS = 100
+"""A request can be wrong in a million places: so many are looked for and told."""
+_MOST_SHOWN = 1000
+_LONGEST_SHOWN = 8192
 NOT_NULL = "Member must not be null"
 
 
@@ -45,6 +50,7 @@ def compiled(
 def message(problems: list[Problem]) -> str:
     """`1 validation error detected: Value 'x' at 'productionVariants.1.member.modelName' failed to satisfy constraint: ...`"""
     plural = "error" if len(problems) == 1 else "errors"
+    problems = problems[:MOST_PROBLEMS]
     texts = [
         f"Value {'null' if value is None else repr_java(value)} at '{path}' failed to satisfy constraint: {constraint}"
         for path, value, constraint in problems
@@ -53,19 +59,21 @@ def message(problems: list[Problem]) -> str:
 
 
 def repr_java(value: Any) -> str:
-    return f"'{_java(value)}'"
+    text = _java(value)
+    return f"'{text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + '...'}'"
 
 
 def _java(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}={_java(item)}" for key, item in value.items()) + "}"
+        items = islice(value.items(), _MOST_SHOWN)
+        return "{" + ", ".join(f"{key}={_java(item)}" for key, item in items) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_java(item) for item in value) + "]"
+        return "[" + ", ".join(_java(item) for item in value[:_MOST_SHOWN]) + "]"
     if isinstance(value, bytes):
         return f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
-    return str(value)
+    return str(value)[: _LONGEST_SHOWN + 1]
 
 
 def member_path(path: str, name: str) -> str:
@@ -145,6 +153,8 @@ class _Checks:
         def check(value: list[Any], path: str, problems: list[Problem]) -> None:
             lengths(value, path, problems)
             for place, item in enumerate(value, 1):
+                if len(problems) >= MOST_PROBLEMS:
+                    return
                 if item is None:
                     problems.append((f"{path}.{place}.member", None, NOT_NULL))
                 elif below is not None:
@@ -160,6 +170,8 @@ class _Checks:
         def check(value: Mapping[str, Any], path: str, problems: list[Problem]) -> None:
             lengths(value, path, problems)
             for key, item in value.items():
+                if len(problems) >= MOST_PROBLEMS:
+                    return
                 failed = keys(key) if keys is not None else None
                 if failed:
                     constraints = ", ".join(failed)

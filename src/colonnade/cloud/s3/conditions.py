@@ -19,9 +19,16 @@ def check_reading(parameters: Mapping[str, Any], record: ObjectRecord) -> None:
         raise _failed("If-Unmodified-Since")
     if "IfNoneMatch" in parameters:
         if matches(parameters["IfNoneMatch"], record.etag):
-            raise refusal("NotModified")
+            raise _not_modified(record)
     elif "IfModifiedSince" in parameters and record.modified <= parameters["IfModifiedSince"]:
-        raise refusal("NotModified")
+        raise _not_modified(record)
+
+
+def _not_modified(record: ObjectRecord) -> ServiceError:
+    """With what a cache needs to go on with the copy that it has."""
+    members: dict[str, Any] = {"ETag": f'"{record.etag}"', "LastModified": record.modified}
+    members |= {name: record.headers[name] for name in ("CacheControl", "Expires") if name in record.headers}
+    return ServiceError("NotModified", "Not Modified", status=304, members=members)
 
 
 def check_copying(parameters: Mapping[str, Any], record: ObjectRecord) -> None:

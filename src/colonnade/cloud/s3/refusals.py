@@ -73,7 +73,6 @@ _REFUSALS: Mapping[str, tuple[int, str]] = {
     ),
     "NoSuchVersion": (404, "The specified version does not exist."),
     "NotImplemented": (501, "A header you provided implies functionality that is not implemented."),
-    "NotModified": (304, "Not Modified"),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable
+from concurrent.futures import Executor
 from functools import cache
 from typing import cast
 
@@ -21,8 +22,14 @@ async def invoke(exchange: Exchange) -> None:
         result = await cast(Awaitable[Result | None], handler(exchange.call))
     else:
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(exchange.pool, handler, exchange.call)
+        result = await loop.run_in_executor(_pool(exchange), handler, exchange.call)
     exchange.result = result or {}
+
+
+def _pool(exchange: Exchange) -> Executor:
+    if exchange.stream is None or exchange.stream.arrived or exchange.uploads is None:
+        return exchange.pool
+    return exchange.uploads
 
 
 @cache

@@ -95,8 +95,12 @@ def _lone(model: OperationModel, member: str) -> Callable[[Exchange, Mapping[str
 
 
 def error(exchange: Exchange, fault: Fault) -> Response:
-    """S3's bare `<Error>`; nothing at all where HTTP allows no body."""
-    if exchange.method == "HEAD" or fault.status == 304:
+    """S3's bare `<Error>`; nothing where HTTP allows no body, but what has not changed still has its headers."""
+    if fault.status == 304 and exchange.plan is not None and exchange.plan.model.output_shape is not None:
+        return Response(
+            fault.status, rest.header_writer(exchange.plan.model.output_shape)(fault.members), b""
+        )
+    if exchange.method == "HEAD":
         return Response(fault.status, [], b"")
     members = {"Code": fault.query_code, "Message": fault.message}
     members |= {name: str(value) for name, value in fault.members.items() if name.lower() != "message"}
