@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -81,8 +82,7 @@ def run_leader(settings: Settings, ready: Callable[[], None] = lambda: None) -> 
         if told.stop.wait(0.2):
             return
     platform = _platform(settings, store, signals)
-    _provide_executor(settings, platform)
-    load_operations()
+    _load_with_executor(settings, platform)
     report_when_asked(signals, platform.the(Measures), settings.data, f"leader-{os.getpid()}")
     driver = Driver(platform)
     driver.start()
@@ -112,8 +112,7 @@ def run_single(settings: Settings, fd: int) -> None:
     clock: Clock = ManualClock(float(int(time.time()))) if settings.clock == "manual" else SystemClock()
     store = MemoryStore()
     platform = _platform(settings, store, LocalSignals(), clock)
-    _provide_executor(settings, platform)
-    load_operations()
+    _load_with_executor(settings, platform)
     driver = Driver(platform)
     platform.provide(Ephemeral, Ephemeral(platform, store, driver, logs=settings.data / "logs"))
     driver.start()
@@ -166,6 +165,14 @@ def _root(settings: Settings) -> Credential:
     arn = f"arn:aws:iam::{account}:root"
     principal = Principal(arn=arn, account=account, user_id=account, kind="root", identity_arn=arn)
     return Credential(pair.access_key_id, pair.secret_access_key, None, None, principal)
+
+
+def _load_with_executor(settings: Settings, platform: Platform) -> None:
+    """Side by side: the executor tries out in a process of its own what this machine allows."""
+    with ThreadPoolExecutor(1) as beside:
+        executor = beside.submit(_provide_executor, settings, platform)
+        load_operations()
+        executor.result()
 
 
 def _provide_executor(settings: Settings, platform: Platform) -> None:
