@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup test test-all check format lint types layers operations demo docs lock clients clean
+.PHONY: setup test test-all check format lint types layers operations demo docs lock clients clean fuzz
 
 setup: $(INSTALLED)
 
@@ -39,6 +39,9 @@ layers: setup
 
 operations: setup
 	$(BIN)/python scripts/operations-docs --check
+
+fuzz: setup  ## bent requests by the million: COUNT=20000 SEED=7 FROM=100
+	$(BIN)/python scripts/fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
 
 docs: setup  ## after a new operation
 	$(BIN)/python scripts/operations-docs
