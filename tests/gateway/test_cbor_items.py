@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colonnade.gateway.protocols import cbor
 from colonnade.gateway.protocols.cbor_items import Instant, decode, encode
+from colonnade.kernel import models
 from colonnade.kernel.errors import ServiceError
 
 
@@ -128,3 +131,25 @@ def test_floats_take_four_bytes_only_where_nothing_is_lost() -> None:
     assert encode(1.5).hex() == "fa3fc00000"
     assert encode(1.1).hex() == "fb3ff199999999999a"
     assert len(encode(1e300)) == 9
+
+
+METRIC_DATA = cbor.parser(models.operation("cloudwatch", "PutMetricData"))
+MEMBERS = st.sampled_from(
+    ["Namespace", "MetricData", "MetricName", "Timestamp", "Value", "Dimensions", "Name"]
+)
+
+
+@given(st.recursive(SCALARS, lambda items: st.lists(items) | st.dictionaries(MEMBERS, items), max_leaves=20))
+def test_items_of_the_wrong_kind_are_refused_with_their_place(item: Any) -> None:
+    exchange = SimpleNamespace(body=encode(item))
+
+    # Any other error than the refusal fails the test.
+    with suppress(ServiceError):
+        assert isinstance(METRIC_DATA(exchange), dict)  # type: ignore[arg-type]
+
+
+def test_a_refusal_says_where_and_what() -> None:
+    body = encode({"MetricData": [{"MetricName": "m", "Timestamp": 12}]})
+
+    with pytest.raises(ServiceError, match=r"MetricData\.1\.Timestamp must be a timestamp \(tag 1\), not 12"):
+        METRIC_DATA(SimpleNamespace(body=body))  # type: ignore[arg-type]
