@@ -259,6 +259,40 @@ def test_a_denied_call_does_not_reach_its_operation(gateway: Gateway) -> None:
     assert "sagemaker:ListModels" in answer["Error"]["Message"]
 
 
+@pytest.mark.parametrize(
+    ("service", "name", "action", "parameters", "answer"),
+    [
+        ("sagemaker", "list_models", "sagemaker:ListModels", {}, (400, "AccessDeniedException")),
+        ("comprehend", "list_endpoints", "comprehend:ListEndpoints", {}, (400, "AccessDeniedException")),
+        ("lambda", "list_functions", "lambda:ListFunctions", {}, (403, "AccessDeniedException")),
+        (
+            "sagemaker-runtime",
+            "invoke_endpoint",
+            "sagemaker:InvokeEndpoint",
+            {"EndpointName": "e", "Body": b""},
+            (403, "AccessDeniedException"),
+        ),
+        ("iam", "list_users", "iam:ListUsers", {}, (403, "AccessDenied")),
+        ("s3", "list_buckets", "s3:ListBuckets", {}, (403, "AccessDenied")),
+    ],
+)
+def test_denials_have_the_status_that_their_protocol_gives_them(
+    gateway: Gateway,
+    service: str,
+    name: str,
+    action: str,
+    parameters: dict[str, Any],
+    answer: tuple[int, str],
+) -> None:
+    operation = "".join(part.title() for part in name.split("_"))
+    gateway.on(service, operation, lambda call: pytest.fail("it was called"))
+    gateway.principals.denied.add(action)
+
+    found = refused(getattr(gateway.client(service), name), **parameters)
+
+    assert (found["ResponseMetadata"]["HTTPStatusCode"], found["Error"]["Code"]) == answer
+
+
 def test_constraints_that_clients_do_not_check_are_refused_with_aws_text(gateway: Gateway) -> None:
     gateway.on("sagemaker", "DescribeEndpoint", lambda call: {})
 
