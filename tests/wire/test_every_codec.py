@@ -374,8 +374,11 @@ def solid(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def implied(shape: Any, value: dict[str, Any], response: Response) -> dict[str, Any]:
-    """Members that an answer has anyhow: its status and its content type."""
+    """Members that an answer has anyhow: its status, its content type, and a text that is all of its body."""
+    payload = shape.serialization.get("payload")
     found: dict[str, Any] = {}
+    if payload and shape.members[payload].type_name == "string":
+        found[payload] = value.get(payload, "")
     for name, member in shape.members.items():
         if name in value:
             continue
