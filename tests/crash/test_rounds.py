@@ -14,6 +14,8 @@ from crash.world import World
 from journeys.team import Team
 
 ROUNDS = 5
+pytestmark = pytest.mark.timeout(900)
+"""A minute on an idle machine of two cores; each restart waits for whatever else the machine does."""
 
 
 def test_what_was_acknowledged_survives_any_kill(tmp_path: Path) -> None:

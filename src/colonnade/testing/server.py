@@ -11,9 +11,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +24,7 @@ from urllib.request import Request, urlopen
 from colonnade import credentials
 
 _STOP_SECONDS = 60
+_making = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,14 @@ class Server:
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client as root, or as whom the given keys say."""
-        import boto3
-
         chosen: dict[str, Any] = {
             "endpoint_url": self.url,
             "region_name": self.region,
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_access_key,
         }
-        return boto3.session.Session().client(service, **chosen | options)
+        with _making:
+            return _session().client(service, **chosen | options)
 
     def reset(self) -> None:
         """Nothing is left in it when this returns. For `--ephemeral` only."""
@@ -89,6 +91,14 @@ class Server:
         """SIGTERM, as `colonnade down` does; answers the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(_STOP_SECONDS)
+
+
+@cache
+def _session() -> Any:
+    """One for all, since each reads AWS's models anew; making clients of it is not thread-safe, using them is."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 @contextmanager
