@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from colonnade.kernel.store import Corrupt, Event, Order, Query, Store, WrongFormat
-from colonnade.kernel.store.sqlite import SqliteStore, format
+from colonnade.kernel.store.sqlite import SqliteStore, backup, format
 from colonnade.kernel.store.sqlite.queries import select
 from colonnade.testing.store import JOBS, StoreContract, get, names, put, run_together
 
@@ -235,6 +235,9 @@ def test_an_older_file_is_copied_aside_and_brought_forward(
         assert now.execute("PRAGMA user_version").fetchone()[0] == format.FORMAT
         assert now.execute("SELECT count(*) FROM more").fetchone() == (0,)
         assert before.execute("SELECT name FROM documents").fetchall() == [("a",)]
+    assert Path(f"{path}.format-{format.FORMAT - 1}").stat().st_mode & 0o077 == 0, (
+        "it holds what the store holds"
+    )
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,3 +338,24 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.001)
+
+
+def test_a_copy_made_while_others_write_is_of_one_instant_and_one_file(path: Path) -> None:
+    target, at_the_instant = path.with_name("copy.db"), []
+    with closing(SqliteStore(path)) as store, write_in_process(path, "busy", 100_000) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+
+        def look() -> None:
+            with store.read() as reader:
+                row = reader.get(JOBS.key("counter"))
+            at_the_instant.append(row.document["n"] if row else 0)
+
+        backup.copy(path, target, look)
+        process.kill()
+    assert [found.name for found in path.parent.glob("copy.db*")] == ["copy.db"]
+    with closing(SqliteStore(target)) as copy, copy.read() as reader:
+        counter = reader.get(JOBS.key("counter"))
+        assert counter is not None
+        assert counter.document["n"] == at_the_instant[0], "nobody wrote while the caller looked"
+        assert len(reader.events("audit", limit=1_000_000)) == at_the_instant[0]
