@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup test test-all check format lint types layers operations demo docs lock clients clean fuzz
+.PHONY: setup test test-all check format lint types layers operations demo bench docs lock clients clean fuzz
 
 setup: $(INSTALLED)
 
@@ -49,8 +49,11 @@ docs: setup  ## after a new operation
 demo: setup  ## start a server, run the main job against it, stop it
 	$(BIN)/python scripts/demo
 
+bench: setup  ## start-up, memory, the wire, jobs and endpoints, beside SeaweedFS in .peers; minutes, on a quiet machine
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
 lock: setup  ## after a change of dependencies in pyproject.toml
 	scripts/lock
 
 clean:
-	rm -rf .venv .clients dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .clients .peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

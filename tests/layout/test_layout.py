@@ -65,7 +65,9 @@ def test_a_worker_without_models_needs_neither_numpy_nor_onnxruntime() -> None:
 
 
 def heavy_modules_after(statement: str, unwanted: tuple[str, ...] = HEAVY) -> list[str]:
-    program = f"import json, sys\n{statement}\nprint(json.dumps([m for m in {unwanted!r} if m in sys.modules]))"
+    program = (
+        f"import json, sys\n{statement}\nprint(json.dumps([m for m in {unwanted!r} if m in sys.modules]))"
+    )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=TOP / "src")
     assert ran.returncode == 0, ran.stderr
     found: list[str] = json.loads(ran.stdout.splitlines()[-1])
