@@ -26,6 +26,13 @@ _POSIX = {
     "Cntrl": "\\x00-\\x1f\\x7f",
     "XDigit": "0-9a-fA-F",
 }
+_SAME_LANGUAGE = {
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?": r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+    r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$": r"^[a-z0-9*](?:[._\-/]?[a-z0-9*])*$",
+    r"^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$": r"^[ \t]*[\x20-\x7E][\t\x20-\x7E]*$",
+    r"^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$": r"^[ \t]*[^\x00-\x1F:\x7F][^\x00-\x08\x0A-\x1F:\x7F]*$",
+}
+"""Patterns over which a matcher that goes back on its steps takes for ever, and others that match the same texts."""
 _LAST_ASSIGNED = 0x323B0
 _PROPERTY = re.compile(r"\\[pP]\{(\w+)\}|\\[pP]([LMNPSZC])")
 _TOKEN = re.compile(r"\\[pP]\{\w+\}|\\[pP][LMNPSZC]|\\.|\[|\]", re.DOTALL)
@@ -34,7 +41,7 @@ _TOKEN = re.compile(r"\\[pP]\{\w+\}|\\[pP][LMNPSZC]|\\.|\[|\]", re.DOTALL)
 @cache
 def java_pattern(pattern: str) -> re.Pattern[str] | None:
     """To be used with `fullmatch`. None when Python cannot express it."""
-    translated = _translated(pattern)
+    translated = _translated(_SAME_LANGUAGE.get(pattern, pattern))
     if translated is None:
         return None
     with warnings.catch_warnings():
