@@ -73,5 +73,6 @@ def _failed(folder: Folder, reason: str) -> int:
 def _terminate(job: Job, number: int, frame: FrameType | None) -> None:
     job.terminating.set()
     if not job.saves_on_termination:
-        sys.stdout.flush()
+        # No flush: the signal may have come in the middle of a print, whose buffer must not be entered twice. Lines are
+        # flushed as they are printed.
         os._exit(_ENDED_BY_SIGTERM)
