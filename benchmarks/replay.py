@@ -67,19 +67,21 @@ class Connection:
         place = urlsplit(url)
         self._socket = socket.create_connection((place.hostname, place.port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._seen = b""
+        self._seen = bytearray()
 
     def ask(self, request: bytes) -> bytes:
         """The body of a 200. Both kinds of server answer these with a Content-Length."""
         self._socket.sendall(request)
         while b"\r\n\r\n" not in self._seen:
             self._more()
-        head, _, self._seen = self._seen.partition(b"\r\n\r\n")
+        end = self._seen.index(b"\r\n\r\n") + 4
+        head = bytes(self._seen[:end])
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        length = int(lengths[0].partition(b":")[2]) if lengths else 0
+        length = end + (int(lengths[0].partition(b":")[2]) if lengths else 0)
         while len(self._seen) < length:
             self._more()
-        body, self._seen = self._seen[:length], self._seen[length:]
+        body = bytes(self._seen[end:length])
+        del self._seen[:length]
         if not head.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"{head[:80]!r} {body[:500]!r}")
         return body
