@@ -105,11 +105,17 @@ def _structure(chance: random.Random, shape: Any, depth: int) -> dict[str, Any]:
     if depth > 6:
         names = [name for name in names if shape.members[name].type_name not in ("structure", "list", "map")]
     return {
-        name: _THERE[name] if name in _THERE and chance.random() < 0.85 else _value(chance, member, depth + 1)
+        name: _member(chance, name, shape.members[name], depth + 1)
         for name in names
-        if not (member := shape.members[name]).serialization.get("eventstream")
+        if not shape.members[name].serialization.get("eventstream")
         and not (name.startswith(_NOT_BUILT) and chance.random() < 0.95)
     }
+
+
+def _member(chance: random.Random, name: str, shape: Any, depth: int) -> Any:
+    if name in _THERE and shape.type_name == "string" and chance.random() < 0.85:
+        return _THERE[name]
+    return _value(chance, shape, depth)
 
 
 def _value(chance: random.Random, shape: Any, depth: int) -> Any:

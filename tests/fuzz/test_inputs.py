@@ -68,6 +68,16 @@ REFUSED = {
         CHUNK + b"a:b\r\n" * 9000,
         framed=FRAMED,
     ),
+    "chunks of one byte by the million": Request(
+        "s3",
+        "PUT",
+        "/bucket/k",
+        {"x-amz-decoded-content-length": "1000000"},
+        b"1\r\na\r\n" * 1_000_000 + b"0\r\n\r\n",
+        framed=FRAMED,
+    ),
+    "NaN by the million": sagemaker("CreateModel", '{"Tags": [' + "NaN," * 2_000_000 + "1]}"),
+    "a list of a million": sagemaker("CreateModel", '{"Tags": [' + "{}," * 1_000_000 + "{}]}"),
     "a list numbered by five thousand digits": iam(
         f"Action=TagUser&Version=2010-05-08&UserName=a&Tags.member.{'9' * 5000}.Key=x"
     ),

@@ -19,6 +19,9 @@ from colonnade.kernel.errors import ServiceError
 _States = Generator[int, bytes, None]
 _LONGEST_LINE = 16 * 1024
 _LARGEST_SIGNED_CHUNK = 16 * 1024 * 1024
+_SMALL_CHUNK = 8192
+_MOST_SMALL_CHUNKS = 1000
+"""S3 lets only the last chunk be so small. We are not that strict, but taking a million apart is all that a core can do."""
 _LONGEST_TRAILERS = 16 * 1024
 _SIZE = re.compile(r"[0-9a-fA-F]{1,16}")
 
@@ -55,6 +58,7 @@ class AwsChunked:
         self._waiting = bytearray()
         self._out: list[bytes] = []
         self._taken = 0
+        self._small = 0
         self._machine = self._states()
         self._wanted = next(self._machine)
         self.complete = False
@@ -110,6 +114,9 @@ class AwsChunked:
     def _states(self) -> _States:
         while True:
             size, claimed = _header((yield -1))
+            self._small += 0 < size < _SMALL_CHUNK
+            if self._small > _MOST_SMALL_CHUNKS:
+                raise _broken(f"more than {_MOST_SMALL_CHUNKS} chunks of less than {_SMALL_CHUNK} bytes")
             if self._signer is not None and size > _LARGEST_SIGNED_CHUNK:
                 raise _broken(f"a signed chunk of {size} bytes (at most {_LARGEST_SIGNED_CHUNK})")
             rest = size

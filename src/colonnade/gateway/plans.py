@@ -22,7 +22,7 @@ FORM_LIMIT = 4 * _MEBIBYTE
 _BODY_LIMITS = {
     "ecr": 32 * _MEBIBYTE,  # a layer's part of 20 MiB, as base64
     "lambda": 68 * _MEBIBYTE,  # an archive of 50 MiB, as base64
-    "s3": 8 * _MEBIBYTE,  # documents: content streams and has limits of its own
+    "s3": 6 * _MEBIBYTE,  # documents: content streams and has limits of its own
     "sagemaker-runtime": 6 * _MEBIBYTE,
 }
 

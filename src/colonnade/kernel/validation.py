@@ -22,7 +22,7 @@ Leaf = Callable[[Any], Sequence[str]]
 MOST_PROBLEMS = 100
 """A request can be wrong in a million places: so many are looked for and told."""
 _MOST_SHOWN = 1000
-_LONGEST_SHOWN = 8192
+_LONGEST_SHOWN = 2048
 NOT_NULL = "Member must not be null"
 
 

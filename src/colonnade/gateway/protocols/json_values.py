@@ -22,6 +22,9 @@ from colonnade.kernel.models import Shape
 
 Convert = Callable[[Any], Any]
 _LARGEST = 10**308
+_LARGE = 1024 * 1024
+"""Bytes up to which a body is read a second time, slower and more leniently."""
+_LONG = 1000
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 encode = msgspec.json.Encoder().encode
@@ -32,8 +35,9 @@ def decode(body: bytes) -> Any:
     """Raises SerializationException. NaN and Infinity, which botocore writes bare, are understood."""
     try:
         return _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if len(body) > _LARGE:
+            raise ServiceError("SerializationException", f"the request body is not JSON: {error}") from None
     try:
         value = json.loads(body)
         # Half a surrogate pair is JSON to Python, but nothing could ever store or answer it.
@@ -93,10 +97,14 @@ class _Readers:
 
     def _list(self, shape: Shape) -> Convert:
         convert = self.of(shape.member)
+        most = shape.metadata.get("max")
+        enough = None if most is None else max(int(most), _LONG) + 1
 
         def read(value: Any) -> list[Any]:
             if type(value) is not list:
                 raise Misfit("a list", value)
+            if enough is not None and len(value) > enough:
+                value = value[:enough]  # So many are refused for their number: the others need no reading.
             result = []
             for place, item in enumerate(value, 1):
                 try:
