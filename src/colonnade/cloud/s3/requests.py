@@ -124,5 +124,7 @@ def marker(parameters: Mapping[str, Any], name: str) -> int:
     """The number of a part, which the model has as text: 0 when there is none. Raises InvalidArgument."""
     text = str(parameters.get(name) or "0")
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise invalid_argument(f"Argument {name} must be an integer between 0 and 2147483647", name, text[:100])
+        raise invalid_argument(
+            f"Argument {name} must be an integer between 0 and 2147483647", name, text[:100]
+        )
     return int(text)
