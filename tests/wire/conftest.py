@@ -88,6 +88,8 @@ class Gateway:
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     registered: dict[tuple[str, str], operations.Operation] = {}
     monkeypatch.setattr(operations, "_registered", registered)
+    # Whatever other tests have imported: the real finders look into stores, and there is none here.
+    monkeypatch.setattr(operations, "_resource_finders", {})
     principals = FewPrincipals()
     platform = Platform(store=None, clock=SystemClock(), ids=RandomIds(), signals=None)  # type: ignore[arg-type]
     platform.provide(Principals, principals)

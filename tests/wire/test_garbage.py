@@ -41,6 +41,8 @@ Answer = tuple[int, dict[bytes, bytes], bytes]
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(operations, "_registered", {})
+    # Whatever other tests have imported: the real finders look into stores, and there is none here.
+    monkeypatch.setattr(operations, "_resource_finders", {})
     for service, name in WRITTEN:
         operations.add(service, name, lambda call: {}, effect=Effect.REAL, line=1)
     platform = Platform(store=None, clock=SystemClock(), ids=RandomIds(), signals=None)  # type: ignore[arg-type]
