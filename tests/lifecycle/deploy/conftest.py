@@ -289,8 +289,18 @@ def bench(tmp_path: Path, kept_models: Path) -> Iterator[Bench]:
     made.driver.stop()
     for work in list(made.executor.known()):
         made.executor.forget(work)
+    asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
+    loop.close()
+
+
+async def cancel_all() -> None:
+    """What still waits for replicas that are gone: left pending, it would be told about at some later garbage collection."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def trained(**parameters: str) -> bytes:
