@@ -7,11 +7,15 @@ Made by `connect` on the worker's event loop, used by `router`. When the replica
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 from colonnade.serving.frames import PING, Answer, Answers, FrameError, Request, pack_request
+
+_CHUNK = 256 * 1024
 
 
 class ReplicaLost(Exception):  # noqa: N818 - a condition that the router handles
@@ -74,16 +78,22 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            for answer in self._answers.feed(data):
-                future = self._waiting.popleft()
-                if not future.done():
-                    future.set_result(answer)
+            self._hand_out(data)
         except (FrameError, IndexError):
             if self._transport is not None:
                 self._transport.abort()
         self._close_if_drained()
 
+    def _hand_out(self, data: bytes) -> None:
+        for answer in self._answers.feed(data):
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(answer)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and self._transport is not None:
+            with contextlib.suppress(FrameError, IndexError):
+                self._hand_out(_unread(self._transport))
         self._transport = None
         suspect = True
         while self._waiting:
@@ -93,6 +103,15 @@ class Connection(asyncio.Protocol):
             suspect = False
         if not self._draining:
             self._lost()
+
+
+def _unread(transport: asyncio.WriteTransport) -> bytes:
+    """What a replica still said before it went: the event loop drops it when it is a write that finds the other end gone."""
+    found = bytearray()
+    with contextlib.suppress(OSError):
+        while data := os.read(transport.get_extra_info("socket").fileno(), _CHUNK):
+            found += data
+    return bytes(found)
 
 
 async def connect(address: str, lost: Callable[[], None], *, timeout: float = 2.0) -> Connection:
