@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -13,10 +13,11 @@ import pytest
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.store import Key
 from colonnade.serving.connection import ReplicaLost
-from colonnade.serving.faults import TIMED_OUT, Place
+from colonnade.serving.faults import Place
 from colonnade.serving.frames import Answer, Request
+from colonnade.serving.instances import Instance
 from colonnade.serving.router import Invocation, Router
-from colonnade.serving.routes import Counters, Route, Variant
+from colonnade.serving.routes import Container, Counters, Route, Variant
 
 KEY = Key("aws", "123456789012", "us-east-1", "sagemaker", "Endpoint", "demo")
 PLACE = Place("123456789012", "us-east-1", "Demo")
@@ -56,6 +57,13 @@ class Silent(Fake):
         return await asyncio.get_running_loop().create_future()
 
 
+def alone(
+    name: str, weight: float, instances: Sequence[Instance], *, random_routing: bool = False
+) -> Variant:
+    """A variant of one container."""
+    return Variant(name, weight, [Container("primary", instances, random_routing=random_routing)])
+
+
 def router(*variants: Variant, seed: int = 1, deadline: float = 5.0) -> Router:
     made = Router(seed=seed, deadline=deadline)
     made.install(KEY, Route(PLACE, 1, variants))
@@ -87,7 +95,7 @@ def refusal(made: Router, invocation: Invocation = ROW) -> ServiceError:
 def test_variants_get_their_shares_within_five_sigma(
     weights: tuple[float, ...], shares: tuple[float, ...]
 ) -> None:
-    made = router(*(Variant(str(i), weight, [Fake()]) for i, weight in enumerate(weights)))
+    made = router(*(alone(str(i), weight, [Fake()]) for i, weight in enumerate(weights)))
     calls = 20_000
 
     seen = invoked(made, calls)
@@ -98,7 +106,7 @@ def test_variants_get_their_shares_within_five_sigma(
 
 def test_equal_seeds_choose_equally_and_choices_are_independent() -> None:
     def sequence(seed: int) -> list[str]:
-        made = router(Variant("a", 1, [Fake()]), Variant("b", 1, [Fake()]), seed=seed)
+        made = router(alone("a", 1, [Fake()]), alone("b", 1, [Fake()]), seed=seed)
 
         async def calls() -> list[str]:
             return [(await made.invoke(KEY, ROW)).variant for _ in range(2000)]
@@ -115,7 +123,7 @@ def test_equal_seeds_choose_equally_and_choices_are_independent() -> None:
 def test_the_replica_with_the_fewest_unanswered_calls_is_taken_and_equals_take_turns() -> None:
     busy, one, other = Fake(), Fake(), Fake()
     busy.outstanding = 3
-    made = router(Variant("a", 1, [busy, one, other]))
+    made = router(alone("a", 1, [busy, one, other]))
 
     invoked(made, 10)
 
@@ -125,7 +133,7 @@ def test_the_replica_with_the_fewest_unanswered_calls_is_taken_and_equals_take_t
 def test_random_routing_minds_no_load() -> None:
     busy, idle = Fake(), Fake()
     busy.outstanding = 1000
-    made = router(Variant("a", 1, [busy, idle], random_routing=True))
+    made = router(alone("a", 1, [busy, idle], random_routing=True))
 
     invoked(made, 1000)
 
@@ -133,27 +141,27 @@ def test_random_routing_minds_no_load() -> None:
 
 
 def test_a_call_whose_replica_dies_is_answered_by_another() -> None:
-    made = router(Variant("a", 1, [Dying(), Fake()]))
+    made = router(alone("a", 1, [Dying(), Fake()]))
 
     assert invoked(made, 3) == {"a": 3}
 
 
 def test_a_call_waits_for_the_replacement_of_the_only_replica() -> None:
-    made = router(Variant("a", 1, [Dying()]))
+    made = router(alone("a", 1, [Dying()]))
 
     async def replaced() -> bytes:
         call = asyncio.create_task(made.invoke(KEY, ROW))
         await asyncio.sleep(0)
-        made.install(KEY, Route(PLACE, 2, [Variant("a", 1, [Fake()])]))
+        made.install(KEY, Route(PLACE, 2, [alone("a", 1, [Fake()])]))
         return (await call).body
 
     assert asyncio.run(replaced()) == b"ok"
 
 
 def test_a_call_that_is_under_two_dying_replicas_is_a_model_error_and_one_behind_it_is_not() -> None:
-    suspected = refusal(router(Variant("a", 1, [Dying(), Dying(), Fake()])))
+    suspected = refusal(router(alone("a", 1, [Dying(), Dying(), Fake()])))
     behind = invoked(
-        router(Variant("a", 1, [Dying(suspect=False), Dying(suspect=False), Dying(suspect=False), Fake()])), 1
+        router(alone("a", 1, [Dying(suspect=False), Dying(suspect=False), Dying(suspect=False), Fake()])), 1
     )
 
     assert (suspected.code, suspected.members["OriginalStatusCode"]) == ("ModelError", 500)
@@ -162,15 +170,18 @@ def test_a_call_that_is_under_two_dying_replicas_is_a_model_error_and_one_behind
 
 
 def test_no_answer_in_time_is_a_model_error_with_status_0_and_the_text_of_a_time_out() -> None:
-    refused = refusal(router(Variant("a", 1, [Silent()]), deadline=0.05))
+    refused = refusal(router(alone("a", 1, [Silent()]), deadline=0.05))
 
     assert (refused.code, refused.status) == ("ModelError", 424)
-    assert refused.message.startswith(f'Received server error (0) from primary with message "{TIMED_OUT}".')
+    assert refused.message.startswith(
+        'Received server error (0) from primary with message "Your invocation timed out while waiting for a response from '
+        "container primary. "
+    )
     assert refused.members["OriginalStatusCode"] == 0
 
 
 def test_no_instance_in_time_is_service_unavailable() -> None:
-    refused = refusal(router(Variant("a", 1, [Dying(suspect=False)]), deadline=0.05))
+    refused = refusal(router(alone("a", 1, [Dying(suspect=False)]), deadline=0.05))
 
     assert (refused.code, refused.status) == ("ServiceUnavailable", 503)
 
@@ -179,7 +190,7 @@ def test_no_instance_in_time_is_service_unavailable() -> None:
     ("status", "kind"), [(400, "client"), (415, "client"), (500, "server"), (503, "server"), (302, "server")]
 )
 def test_what_the_model_answers_above_299_is_told_in_sagemakers_words(status: int, kind: str) -> None:
-    made = router(Variant("a", 1, [Fake(lambda request: Answer(status, b"bad row", "text/plain"))]))
+    made = router(alone("a", 1, [Fake(lambda request: Answer(status, b"bad row", "text/plain"))]))
 
     refused = refusal(made)
 
@@ -196,7 +207,7 @@ def test_what_the_model_answers_above_299_is_told_in_sagemakers_words(status: in
 
 
 def test_an_oversized_error_body_is_left_out_of_the_message() -> None:
-    refused = refusal(router(Variant("a", 1, [Fake(lambda request: Answer(500, b"x" * 1_000_000))])))
+    refused = refusal(router(alone("a", 1, [Fake(lambda request: Answer(500, b"x" * 1_000_000))])))
 
     assert "and could not load the entire response body." in refused.message
     assert len(refused.members["OriginalMessage"]) == 64 * 1024
@@ -213,9 +224,9 @@ def test_an_unknown_endpoint_is_named_as_the_caller_wrote_it() -> None:
 def test_counters_are_taken_once_and_outlive_a_change_of_routes() -> None:
     answers = iter([200, 404, 500])
     fake = Fake(lambda request: Answer(next(answers), b""))
-    made = router(Variant("a", 1, [fake]))
+    made = router(alone("a", 1, [fake]))
     invoked(made, 1)
-    made.install(KEY, Route(PLACE, 2, [Variant("a", 0.5, [fake])]))
+    made.install(KEY, Route(PLACE, 2, [alone("a", 0.5, [fake])]))
     refusal(made)
     refusal(made)
 
@@ -232,11 +243,67 @@ def test_counters_are_taken_once_and_outlive_a_change_of_routes() -> None:
 
 def test_instances_that_a_new_route_leaves_out_are_drained_and_the_others_are_kept() -> None:
     kept, left = Fake(), Fake()
-    made = router(Variant("a", 1, [kept, left]))
+    made = router(alone("a", 1, [kept, left]))
 
-    made.install(KEY, Route(PLACE, 2, [Variant("a", 1, [kept])]))
+    made.install(KEY, Route(PLACE, 2, [alone("a", 1, [kept])]))
     assert (kept.drained, left.drained) == (False, True)
     made.remove(KEY)
 
     assert kept.drained
     assert refusal(made).code == "ValidationError"
+
+
+def chain(*answers: Callable[[Request], Answer], direct: bool = False, deadline: float = 5.0) -> Router:
+    containers = [Container(f"c{number}", [Fake(answer)]) for number, answer in enumerate(answers)]
+    return router(Variant("a", 1, containers, direct=direct), deadline=deadline)
+
+
+def says(text: str, kind: str = "text/csv", status: int = 200) -> Callable[[Request], Answer]:
+    def answer(request: Request) -> Answer:
+        asked = f"{request.body.decode()}|{request.content_type}|{request.accept}"
+        return Answer(status, f"{text}({asked})".encode(), kind)
+
+    return answer
+
+
+def test_each_container_is_asked_what_the_one_before_answered_and_only_the_last_learns_what_the_caller_accepts() -> (
+    None
+):
+    made = chain(says("one", "application/json"), says("two", "text/plain"), says("three"))
+
+    answer = asyncio.run(made.invoke(KEY, Invocation(b"x", "text/csv", "application/jsonlines")))
+
+    assert answer.body == b"three(two(one(x|text/csv|)|application/json|)|text/plain|application/jsonlines)"
+    assert answer.content_type == "text/csv"
+    assert list(made.totals()[KEY, "a"].container_seconds) == ["c0", "c1", "c2"]
+
+
+def test_the_first_container_that_refuses_is_named_and_ends_the_chain() -> None:
+    made = chain(says("one"), says("no", "text/plain", 415), says("three"))
+
+    refused = refusal(made)
+
+    assert refused.message.startswith('Received client error (415) from c1 with message "no(one(')
+    assert made.totals()[KEY, "a"].client_errors == 1
+
+
+def test_a_container_that_is_too_slow_is_named() -> None:
+    variant = Variant("a", 1, [Container("c0", [Fake()]), Container("c1", [Silent()])])
+
+    refused = refusal(router(variant, deadline=0.05))
+
+    assert "from c1 with message" in refused.message
+    assert "from container c1." in refused.message
+
+
+def test_a_direct_call_reaches_the_container_it_names_and_no_other() -> None:
+    made = chain(says("one"), says("two"), direct=True)
+
+    answer = asyncio.run(made.invoke(KEY, ROW._replace(target_container="c1")))
+
+    assert answer.body == b"two(1,2|text/csv|)"
+    assert "give one of c0, c1" in refusal(made).message
+    assert "c7 is none of its containers" in refusal(made, ROW._replace(target_container="c7")).message
+    serial = refusal(chain(says("one"), says("two")), ROW._replace(target_container="c1"))
+    assert (serial.code, serial.status) == ("ValidationError", 400)
+    assert made.totals()[KEY, "a"].server_errors == 0

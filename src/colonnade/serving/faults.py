@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from colonnade.kernel import arns
@@ -9,7 +10,7 @@ from colonnade.kernel.errors import ServiceError
 
 _LONGEST_BODY = 64 * 1024
 TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each "
+    "Your invocation timed out while waiting for a response from container {container}. Review the latency metrics for each "
     "container in Amazon CloudWatch, resolve the issue, and try again."
 )
 KILLED_TWICE = "The model's process ended while it worked on this request, twice."
@@ -44,6 +45,15 @@ def variant_not_found(place: Place, variant: str) -> ServiceError:
     )
 
 
+def container_not_found(place: Place, hostname: str, known: Sequence[str]) -> ServiceError:
+    given = f"{hostname} is none of its containers" if hostname else "it is missing"
+    return ServiceError(
+        "ValidationError",
+        f"Endpoint {place.endpoint} takes TargetContainerHostname, and {given}: give one of {', '.join(known)}.",
+        status=400,
+    )
+
+
 def not_offered(member: str, why: str) -> ServiceError:
     return ServiceError("ValidationError", f"{member} cannot be given: {why}", status=400)
 
@@ -56,7 +66,7 @@ def unavailable(place: Place, variant: str) -> ServiceError:
     )
 
 
-def model_error(place: Place, status: int, body: bytes) -> ServiceError:
+def model_error(place: Place, container: str, status: int, body: bytes) -> ServiceError:
     """What the container answered above 299, told to the caller."""
     kind = "client" if 400 <= status < 500 else "server"
     said = f'with message "{body.decode("utf-8", "replace")}".'
@@ -64,19 +74,20 @@ def model_error(place: Place, status: int, body: bytes) -> ServiceError:
         said, body = "and could not load the entire response body.", body[:_LONGEST_BODY]
     where = f"https://{place.region}.console.aws.amazon.com/cloudwatch/home?region={place.region}"
     text = (
-        f"Received {kind} error ({status}) from primary {said} See {where}"
+        f"Received {kind} error ({status}) from {container} {said} See {where}"
         f"#logEventViewer:group={place.log_group} in account {place.account} for more information."
     )
     return _told(place, text, status, body.decode("utf-8", "replace"))
 
 
-def timed_out(place: Place) -> ServiceError:
+def timed_out(place: Place, container: str) -> ServiceError:
+    said = TIMED_OUT.format(container=container)
     where = f"https://{place.region}.console.aws.amazon.com/cloudwatch/home?region={place.region}"
     text = (
-        f'Received server error (0) from primary with message "{TIMED_OUT}". See {where}'
+        f'Received server error (0) from {container} with message "{said}". See {where}'
         f"#logEventViewer:group={place.log_group} in account {place.account} for more information."
     )
-    return _told(place, text, 0, TIMED_OUT)
+    return _told(place, text, 0, said)
 
 
 def _told(place: Place, text: str, status: int, original: str) -> ServiceError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from colonnade.kernel.errors import ServiceError
@@ -20,8 +20,8 @@ from colonnade.serving import faults
 from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.frames import INVOKE, Request
 from colonnade.serving.frames import Answer as ReplicaAnswer
-from colonnade.serving.instances import Instance, Slot
-from colonnade.serving.routes import Counters, Route, Variant
+from colonnade.serving.instances import Instance
+from colonnade.serving.routes import Counters, Route, Variant, instances_of
 
 DEADLINE = 60.0
 """Seconds in which an invocation must be answered, waiting for a replacement included."""
@@ -36,6 +36,7 @@ class Invocation(NamedTuple):
     custom_attributes: str = ""
     target_variant: str = ""
     inference_id: str = ""
+    target_container: str = ""
 
 
 class Answer(NamedTuple):
@@ -79,8 +80,8 @@ class Router:
                 future.set_result(None)
 
     def _drain(self, old: Route | None, *, keep: Route | None) -> None:
-        kept = {id(instance) for instance in _instances(keep)}
-        for instance in _instances(old):
+        kept = {id(instance) for instance in instances_of(keep)}
+        for instance in instances_of(old):
             if id(instance) not in kept:
                 instance.drain()
 
@@ -120,9 +121,14 @@ class Router:
             invocation.accept,
             invocation.custom_attributes,
         )
+        slot = variant.slot
+        path = variant.path(route.place, invocation.target_container)
         began = time.perf_counter()
         try:
-            answer = await self._answer(key, route, variant, request)
+            if slot is not None:
+                container, answer = variant.containers[0].name, await slot.ask(request)
+            else:
+                container, answer = await self._walk(key, route, variant, path, request)
         except ServiceError:
             counters.server_errors += 1
             raise
@@ -135,38 +141,58 @@ class Router:
             counters.client_errors += 1
         else:
             counters.server_errors += 1
-        raise faults.model_error(route.place, answer.status, answer.body)
+        raise faults.model_error(route.place, container, answer.status, answer.body)
 
-    async def _answer(self, key: Key, route: Route, variant: Variant, request: Request) -> ReplicaAnswer:
-        first = variant.instances[0] if variant.instances else None
-        if type(first) is Slot:
-            return await first.ask(request)
+    async def _walk(
+        self, key: Key, route: Route, variant: Variant, path: Sequence[int], request: Request
+    ) -> tuple[str, ReplicaAnswer]:
+        """The last container's name and answer, or those of the first that refuses. What a container answers is what the next
+        one is asked; only the last learns what the caller accepts."""
+        until = asyncio.get_running_loop().time() + self._deadline
+        custom_attributes = ""
+        for number in path:
+            last = number == path[-1]
+            asked = request if last else request._replace(accept="")
+            began = time.perf_counter()
+            answer = await self._answer(key, route, variant, number, asked, until)
+            container = variant.containers[number].name
+            if len(path) > 1:
+                variant.counters.add_container(container, time.perf_counter() - began)
+            custom_attributes = answer.custom_attributes or custom_attributes
+            if not 200 <= answer.status < 300:
+                break
+            request = request._replace(body=answer.body, content_type=answer.content_type)
+        return container, answer._replace(custom_attributes=custom_attributes)
+
+    async def _answer(
+        self, key: Key, route: Route, variant: Variant, number: int, request: Request, until: float
+    ) -> ReplicaAnswer:
         asked = False
         deaths = 0
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout_at(until):
                 while deaths < _DEATHS:
-                    instance, asked = await self._instance(key, variant.name), True
+                    instance, asked = await self._instance(key, variant, number), True
                     try:
                         return await instance.ask(request)
                     except ReplicaLost as lost:
                         deaths, asked = deaths + lost.suspect, False
         except TimeoutError:
             if asked:
-                raise faults.timed_out(route.place) from None
+                raise faults.timed_out(route.place, variant.containers[number].name) from None
             raise faults.unavailable(route.place, variant.name) from None
         return ReplicaAnswer(500, faults.KILLED_TWICE.encode(), "text/plain")
 
-    async def _instance(self, key: Key, variant_name: str) -> Instance:
-        """An instance that is alive, as soon as there is one."""
+    async def _instance(self, key: Key, asked: Variant, number: int) -> Instance:
+        """An instance of one container that is alive, as soon as there is one."""
         while True:
             route = self._routes.get(key)
             if route is None:
                 raise faults.endpoint_not_found(key.account, key.name)
-            variant = route.variants.get(variant_name)
-            if variant is None:
-                raise faults.variant_not_found(route.place, variant_name)
-            instance = variant.pick(self._random)
+            variant = route.variants.get(asked.name)
+            if variant is None or len(variant.containers) != len(asked.containers):
+                raise faults.variant_not_found(route.place, asked.name)
+            instance = variant.containers[number].pick(self._random)
             if instance is not None:
                 return instance
             await self._change(key)
@@ -179,7 +205,3 @@ class Router:
             await future
         finally:
             waiting.discard(future)
-
-
-def _instances(route: Route | None) -> list[Instance]:
-    return [] if route is None else [one for variant in route.variants.values() for one in variant.instances]

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from colonnade.serving.faults import Place, variant_not_found
-from colonnade.serving.instances import Instance
+from colonnade.serving.faults import Place, container_not_found, not_offered, variant_not_found
+from colonnade.serving.instances import Instance, Slot
+
+_SERIAL = "has no containers that are invoked directly (InferenceExecutionConfig.Mode Direct)."
 
 
 @dataclass(slots=True)
@@ -23,22 +25,30 @@ class Counters:
     """Answers of the model above that, time-outs, and calls that found no instance."""
     model_seconds: float = 0.0
     """Time between asking instances and their answers."""
+    container_seconds: dict[str, float] = field(default_factory=dict)
+    """Of that, each container's part, where a call goes through several."""
 
     def add(self, other: Counters) -> None:
         self.invocations += other.invocations
         self.client_errors += other.client_errors
         self.server_errors += other.server_errors
         self.model_seconds += other.model_seconds
+        for container, seconds in other.container_seconds.items():
+            self.add_container(container, seconds)
+
+    def add_container(self, container: str, seconds: float) -> None:
+        self.container_seconds[container] = self.container_seconds.get(container, 0.0) + seconds
 
 
 @dataclass(slots=True)
-class Variant:
+class Container:
+    """One of a model's containers, with the instances that answer for it."""
+
     name: str
-    weight: float
+    """What errors call it: `primary`, or the ContainerHostname where there are several."""
     instances: Sequence[Instance]
     random_routing: bool = False
     """RoutingStrategy RANDOM; otherwise the instance with the fewest unanswered calls is taken."""
-    counters: Counters = field(default_factory=Counters)
     _turn: int = 0
 
     def pick(self, rng: random.Random) -> Instance | None:
@@ -57,6 +67,40 @@ class Variant:
         # Among equals it is each one's turn, or the first would get all of a light load.
         self._turn += 1
         return idlest[self._turn % len(idlest)]
+
+
+@dataclass(slots=True)
+class Variant:
+    name: str
+    weight: float
+    containers: Sequence[Container]
+    direct: bool = False
+    """InferenceExecutionConfig.Mode Direct: each call names its container; otherwise it goes through all of them in order."""
+    counters: Counters = field(default_factory=Counters)
+    slot: Slot | None = field(init=False)
+    """Set when a compiled model is all there is: the shortest way to an answer."""
+
+    def __post_init__(self) -> None:
+        only = self.containers[0].instances if len(self.containers) == 1 and not self.direct else ()
+        self.slot = only[0] if only and isinstance(only[0], Slot) else None
+
+    @property
+    def instances(self) -> list[Instance]:
+        return [instance for container in self.containers for instance in container.instances]
+
+    def path(self, place: Place, hostname: str) -> Sequence[int]:
+        """Which containers a call goes through, by number. Raises ValidationError for a `hostname` (TargetContainerHostname)
+        that is missing, unknown or not to be given."""
+        if not self.direct:
+            if hostname:
+                raise not_offered(
+                    "TargetContainerHostname", f"variant {self.name} of endpoint {place.endpoint} {_SERIAL}"
+                )
+            return range(len(self.containers))
+        for number, container in enumerate(self.containers):
+            if container.name == hostname:
+                return (number,)
+        raise container_not_found(place, hostname, [container.name for container in self.containers])
 
 
 class Route:
@@ -84,3 +128,7 @@ class Route:
         bounds = self._bounds
         # random() is below 1, so the product is below the last bound; a weight of 0 leaves no room between two bounds.
         return self._list[bisect_right(bounds, rng.random() * bounds[-1])]
+
+
+def instances_of(route: Route | None) -> list[Instance]:
+    return [] if route is None else [one for variant in route.variants.values() for one in variant.instances]

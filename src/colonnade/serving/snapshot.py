@@ -5,8 +5,8 @@ are loaded, the replicas connected and a real prediction made before the route i
 publisher: that is what InService rests on. At start-up nobody waits for an answer, so what cannot be had yet is tried again.
 
     {"EndpointName": "Demo", "generation": 3, "variants": [
-        {"name": "blue", "weight": 1.0, "routing": "RANDOM", "instances": [
-            {"compiled": "<folder>", "environment": {}}, {"address": "unix:<path>"}]}]}
+        {"name": "blue", "weight": 1.0, "routing": "RANDOM", "direct": false, "containers": [
+            {"name": "primary", "instances": [{"compiled": "<folder>", "environment": {}}, {"address": "unix:<path>"}]}]}]}
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.faults import Place
 from colonnade.serving.instances import Instance, Predicts, Replica, Slot
 from colonnade.serving.router import Router
-from colonnade.serving.routes import Route, Variant
+from colonnade.serving.routes import Container, Route, Variant, instances_of
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class Snapshot:
     def _known_models(self, endpoint: Key) -> Mapping[str, Slot]:
         return {
             instance.name: instance
-            for instance in _instances(self.router.route(endpoint))
+            for instance in instances_of(self.router.route(endpoint))
             if isinstance(instance, Slot)
         }
 
@@ -103,7 +103,7 @@ class Snapshot:
     ) -> None:
         known = {
             instance.address: instance
-            for instance in _instances(self.router.route(endpoint))
+            for instance in instances_of(self.router.route(endpoint))
             if isinstance(instance, Replica)
         }
         replicas = {
@@ -161,7 +161,12 @@ async def _open(replica: Replica, *, strict: bool) -> None:
 
 
 def _described(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [instance for variant in document["variants"] for instance in variant["instances"]]
+    return [
+        instance
+        for variant in document["variants"]
+        for container in variant["containers"]
+        for instance in container["instances"]
+    ]
 
 
 def _name(instance: Mapping[str, Any]) -> str:
@@ -172,13 +177,12 @@ def _name(instance: Mapping[str, Any]) -> str:
 
 
 def _variant(described: Mapping[str, Any], instances: Mapping[str, Instance]) -> Variant:
-    return Variant(
-        described["name"],
-        described["weight"],
-        [instances[_name(instance)] for instance in described["instances"]],
-        random_routing=described.get("routing") == "RANDOM",
-    )
-
-
-def _instances(route: Route | None) -> list[Instance]:
-    return [] if route is None else [one for variant in route.variants.values() for one in variant.instances]
+    containers = [
+        Container(
+            container["name"],
+            [instances[_name(instance)] for instance in container["instances"]],
+            random_routing=described.get("routing") == "RANDOM",
+        )
+        for container in described["containers"]
+    ]
+    return Variant(described["name"], described["weight"], containers, direct=described.get("direct", False))

@@ -90,9 +90,18 @@ def test_model_data_that_is_not_there_or_not_readable_is_refused(bench: Bench) -
         ({"container": {"Mode": "MultiModel"}}, "NotImplementedException", "Mode MultiModel"),
         ({"PrimaryContainer": None}, "ValidationException", "A model needs a PrimaryContainer"),
         (
-            {"PrimaryContainer": None, "Containers": [{"Image": XGBOOST}] * 2},
-            "NotImplementedException",
-            "inference pipelines",
+            {
+                "PrimaryContainer": None,
+                "Containers": [{"Image": XGBOOST, "ContainerHostname": "a"}, {"Image": XGBOOST}],
+                "InferenceExecutionConfig": {"Mode": "Direct"},
+            },
+            "ValidationException",
+            "container 2 has none",
+        ),
+        (
+            {"PrimaryContainer": None, "Containers": [{"Image": XGBOOST, "ContainerHostname": "a"}] * 2},
+            "ValidationException",
+            "must be unique",
         ),
         ({"Containers": [{"Image": XGBOOST}]}, "ValidationException", "not both"),
         ({"VpcConfig": {"Subnets": ["s"]}}, "NotImplementedException", "VpcConfig"),

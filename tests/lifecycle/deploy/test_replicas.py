@@ -34,8 +34,14 @@ VARIANT = {
     "count": 1,
     "startup_seconds": 60,
     "role": "",
-    "container": {"Image": "x", "Environment": {"MINE": "1"}},
-    "prepared": {"kind": "script", "runtime": "scikit-learn", "model": "", "code": ""},
+    "containers": [
+        {
+            "hostname": "primary",
+            "definition": {"Image": "x", "Environment": {"MINE": "1"}},
+            "processes": 1,
+            "prepared": {"kind": "script", "runtime": "scikit-learn", "model": "", "code": ""},
+        }
+    ],
 }
 ENDED = Observation(Phase.ENDED, started=1.0, ended=2.0, exit_code=1)
 
@@ -81,7 +87,7 @@ class Stage:
         monkeypatch.setattr(probe, "answers", lambda address, timeout=2.0: self.answering)
 
     def step(self, *, serving: bool = False) -> Ready | None:
-        return self.replicas.step("1-0", VARIANT, serving=serving)
+        return self.replicas.step("1-0-0", VARIANT, 0, serving=serving)
 
     def ready(self) -> None:
         assert self.step() is None
@@ -131,7 +137,7 @@ def test_one_that_keeps_ending_is_broken_at_the_third_time(stage: Stage) -> None
     with pytest.raises(Broken):
         stage.step()
     assert [work.id for work in stage.executor.started] == [
-        f"endpoint-abc-1-0-{attempt}" for attempt in range(3)
+        f"endpoint-abc-1-0-0-{attempt}" for attempt in range(3)
     ]
 
 
@@ -176,13 +182,13 @@ def test_what_is_not_wanted_is_stopped_its_log_kept_and_forgotten(stage: Stage) 
     stage.ready()
 
     assert not stage.replicas.release(set())
-    assert stage.executor.stopped == ["endpoint-abc-1-0-0"]
+    assert stage.executor.stopped == ["endpoint-abc-1-0-0-0"]
     stage.ends()
     assert stage.replicas.release(set())
 
     assert stage.replicas.slots == {}
     assert stage.executor.seen == {}
-    assert "line of endpoint-abc-1-0-0" in stage.logs.text("/aws/sagemaker/Endpoints/Demo")
+    assert "line of endpoint-abc-1-0-0-0" in stage.logs.text("/aws/sagemaker/Endpoints/Demo")
 
 
 def test_a_replacement_is_another_instance_in_the_log(stage: Stage) -> None:

@@ -13,7 +13,6 @@ from colonnade.serving.router import Invocation, Router
 
 _NOT_OFFERED = {
     "TargetModel": "the endpoint does not host several models.",
-    "TargetContainerHostname": "the endpoint does not host several containers.",
     "InferenceComponentName": "inference components are not implemented yet.",
     "EnableExplanations": "explanations are not implemented yet.",
     "SessionId": "stateful sessions are not implemented yet.",
@@ -42,6 +41,7 @@ async def _invoke_endpoint(call: Call) -> Result:
             given("CustomAttributes", ""),
             given("TargetVariant", ""),
             given("InferenceId", ""),
+            given("TargetContainerHostname", ""),
         ),
         name=name,
     )

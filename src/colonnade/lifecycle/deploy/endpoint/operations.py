@@ -16,7 +16,13 @@ from colonnade.kernel.store import Document
 from colonnade.lifecycle.deploy.endpoint import states, views
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
-from colonnade.lifecycle.deploy.model.operations import MODELS, container_of, processes_of
+from colonnade.lifecycle.deploy.model.operations import (
+    MODELS,
+    containers_of,
+    hostnames_of,
+    is_direct,
+    processes_of,
+)
 from colonnade.lifecycle.deploy.refusals import not_yet
 
 ENDPOINTS.serve("List")
@@ -129,7 +135,7 @@ def _variants(call: Call) -> list[dict[str, Any]]:
 
 def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
     model = MODELS.find(call.platform, MODELS.key(call, described["ModelName"])).document
-    container = container_of(model)
+    containers = containers_of(model)
     return {
         "VariantName": described["VariantName"],
         "weight": described.get("InitialVariantWeight", 1.0),
@@ -137,8 +143,11 @@ def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
         "routing": described.get("RoutingConfig", {}).get("RoutingStrategy", ""),
         "startup_seconds": described.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
         "instance_type": described["InstanceType"],
-        "container": dict(container),
-        "processes": processes_of(container),
+        "containers": [
+            {"hostname": hostname, "definition": dict(container), "processes": processes_of(container)}
+            for hostname, container in zip(hostnames_of(model), containers, strict=True)
+        ],
+        "direct": is_direct(model),
         "role": model.get("ExecutionRoleArn", ""),
         "began": call.now,
     }

@@ -6,7 +6,7 @@ workers before an endpoint is called InService, and taken from them before its r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from colonnade.kernel.platform import Platform
@@ -58,7 +58,9 @@ def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas)
             return Again(_SOON)
     if coming is not None:
         return _bring_up(platform, key, document, replicas, coming)
-    wanted = {slot for variant in document["_live"]["variants"] for slot in states.slots(variant)}
+    wanted = {
+        slot for variant in document["_live"]["variants"] for slot in states.containers_in_slots(variant)
+    }
     if not replicas.release(wanted):
         return Again(_SOON)
     all_ready = all(replicas.slots.get(slot, {}).get("ready") for slot in wanted)
@@ -81,7 +83,7 @@ def _bring_up(
         return _give_up(platform, key, str(broken))
     if refusals:
         # A replica may have died since it was ready: look again. A model that a worker cannot serve is no use at all.
-        if any("address" in one for variant in route for one in variant["instances"]):
+        if _has_replicas(route):
             return Again(_SOON)
         return _give_up(platform, key, f"A gateway worker cannot serve the model: {refusals}")
     ENDPOINTS.update(platform, key, lambda found: states.deployed(found, platform.clock.now()))
@@ -95,24 +97,38 @@ def _give_up(platform: Platform, key: Key, reason: str) -> Outcome:
 
 def _prepare(platform: Platform, key: Key, plan: Mapping[str, Any]) -> bool:
     """Whether every variant of the plan is prepared; what was found out is kept in the document, and in `plan`."""
+    complete = True
     for variant in plan["variants"]:
-        known = variant.get("prepared", {})
-        if "kind" in known:
-            continue
-        prepared = prepare(platform, variant["container"], variant["role"], known)
-        if prepared != known:
-            variant["prepared"] = prepared
-            _keep_preparation(platform, key, variant["generation"], prepared)
-    return all("kind" in variant.get("prepared", {}) for variant in plan["variants"])
+        for number, container in enumerate(variant["containers"]):
+            known = container.get("prepared", {})
+            prepared = prepare(
+                platform, container["definition"], variant["role"], known, name=container["hostname"]
+            )
+            if prepared != known:
+                container["prepared"] = prepared
+                _keep_preparation(platform, key, variant["generation"], number, prepared)
+            complete = complete and "kind" in prepared
+    return complete
 
 
-def _keep_preparation(platform: Platform, key: Key, generation: int, prepared: Mapping[str, Any]) -> None:
+def _keep_preparation(
+    platform: Platform, key: Key, generation: int, number: int, prepared: Mapping[str, Any]
+) -> None:
     def edit(document: Document) -> None:
         for variant in document.get("_next", {}).get("variants", ()):
             if variant["generation"] == generation:
-                variant["prepared"] = dict(prepared)
+                variant["containers"][number]["prepared"] = dict(prepared)
 
     ENDPOINTS.update(platform, key, edit)
+
+
+def _has_replicas(route: Sequence[Mapping[str, Any]]) -> bool:
+    return any(
+        "address" in instance
+        for variant in route
+        for container in variant["containers"]
+        for instance in container["instances"]
+    )
 
 
 def _route(replicas: Replicas, plan: Mapping[str, Any], *, serving: bool) -> list[dict[str, Any]] | None:
@@ -120,25 +136,33 @@ def _route(replicas: Replicas, plan: Mapping[str, Any], *, serving: bool) -> lis
     are told, as long as there is one. Raises Broken."""
     variants, complete, some = [], True, False
     for variant in plan["variants"]:
-        instances: list[dict[str, Any]] = []
-        if variant["prepared"]["kind"] == "compiled":
-            given = variant["container"].get("Environment", {})
-            environment = {name: given[name] for name in _ENVIRONMENT if name in given}
-            instances.append({"compiled": variant["prepared"]["folder"], "environment": environment})
-        for slot in states.slots(variant):
-            ready = replicas.step(slot, variant, serving=serving)
+        instances = [_compiled(container) for container in variant["containers"]]
+        for slot, number in states.containers_in_slots(variant).items():
+            ready = replicas.step(slot, variant, number, serving=serving)
             complete = complete and ready is not None
-            instances += [] if ready is None else [{"address": ready.address}]
-        some = some or bool(instances)
-        variants.append(
-            {
-                "name": variant["VariantName"],
-                "weight": variant["weight"],
-                "routing": variant["routing"],
-                "instances": instances,
-            }
-        )
+            instances[number] += [] if ready is None else [{"address": ready.address}]
+        some = some or all(instances)
+        variants.append(_variant(variant, instances))
     return variants if complete or (serving and some) else None
+
+
+def _compiled(container: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if container["prepared"]["kind"] != "compiled":
+        return []
+    given = container["definition"].get("Environment", {})
+    environment = {name: given[name] for name in _ENVIRONMENT if name in given}
+    return [{"compiled": container["prepared"]["folder"], "environment": environment}]
+
+
+def _variant(variant: Mapping[str, Any], instances: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    named = zip(variant["containers"], instances, strict=True)
+    return {
+        "name": variant["VariantName"],
+        "weight": variant["weight"],
+        "routing": variant["routing"],
+        "direct": variant["direct"],
+        "containers": [{"name": each["hostname"], "instances": list(behind)} for each, behind in named],
+    }
 
 
 def _delete(platform: Platform, key: Key, replicas: Replicas) -> Outcome:

@@ -50,16 +50,23 @@ class Replicas:
             name: dict(slot) for name, slot in document.get("_replicas", {}).items()
         }
 
-    def step(self, slot: str, variant: Mapping[str, Any], *, serving: bool) -> Ready | None:
-        """Bring one replica a step further; its address once it is ready. Raises Broken when it will not become so, unless it
+    def step(self, slot: str, variant: Mapping[str, Any], container: int, *, serving: bool) -> Ready | None:
+        """Bring one replica of the variant's container of that number a step further; its address once it is ready. Raises Broken when it will not become so, unless it
         belongs to what is `serving`: that is tried for ever."""
         state = self.slots.setdefault(
-            slot, {"attempt": 0, "exits": 0, "ready": False, "variant": variant["VariantName"]}
+            slot,
+            {
+                "attempt": 0,
+                "exits": 0,
+                "ready": False,
+                "variant": variant["VariantName"],
+                "container": variant["containers"][container]["hostname"],
+            },
         )
         work = self._work_id(slot, state["attempt"])
         seen = self._executor.observe(work)
         if seen.phase is Phase.ABSENT:
-            self._executor.start(self._work(work, variant))
+            self._executor.start(self._work(work, variant, variant["containers"][container]))
             return None
         self._pump(work, state)
         if seen.phase is Phase.ENDED:
@@ -85,7 +92,7 @@ class Replicas:
             return Ready(seen.address)
         if seen.started is not None and time.time() - seen.started > variant["startup_seconds"]:
             if not serving:
-                raise self._unhealthy(variant)
+                raise _unhealthy(state)
             self._executor.stop(work)
         return None
 
@@ -113,19 +120,13 @@ class Replicas:
             exits = state["exits"] + 1
             if not serving and (exits >= _MOST_EXITS or not seen.staged):
                 self._say(work, state, seen.failure)
-                raise self._unhealthy(variant)
+                raise _unhealthy(state)
             wait = 0.0 if exits < _MOST_EXITS else min(0.5 * 2 ** (exits - _MOST_EXITS), _SLOWEST_RESTART)
             if seen.ended is not None and time.time() - seen.ended < wait:
                 return
             state["exits"] = exits
         self._forget(work)
         state.update(ready=False, attempt=state["attempt"] + 1)
-
-    def _unhealthy(self, variant: Mapping[str, Any]) -> Broken:
-        return Broken(
-            f"The primary container for production variant {variant['VariantName']} did not pass the ping health check. "
-            "Please check CloudWatch logs for this endpoint."
-        )
 
     # Letting go
 
@@ -167,11 +168,12 @@ class Replicas:
 
     def _stream(self, work: str, state: Mapping[str, Any]) -> tuple[str, str, str, str]:
         instance = f"i-{hashlib.sha256(work.encode()).hexdigest()[:17]}"
+        container = "" if state["container"] == "primary" else f"/{state['container']}"
         return (
             self._key.account,
             self._key.region,
             f"/aws/sagemaker/Endpoints/{self._name}",
-            f"{state['variant']}/{instance}",
+            f"{state['variant']}/{instance}{container}",
         )
 
     # The work
@@ -179,8 +181,8 @@ class Replicas:
     def _work_id(self, slot: str, attempt: int) -> str:
         return f"endpoint-{self._id}-{slot}-{attempt}"
 
-    def _work(self, work: str, variant: Mapping[str, Any]) -> Work:
-        prepared = variant["prepared"]
+    def _work(self, work: str, variant: Mapping[str, Any], container: Mapping[str, Any]) -> Work:
+        prepared = container["prepared"]
         artifacts = self._platform.the(Artifacts)
         archives = []
         if prepared["model"]:
@@ -191,7 +193,7 @@ class Replicas:
             id=work,
             command=["python", "-m", "colonnade.serving.replica"],
             environment=Environment(prepared["runtime"], prepared.get("requirements", "")),
-            variables={**self._acting(work, variant), **_variables(variant, self._key.region)},
+            variables={**self._acting(work, variant), **_variables(container, self._key.region)},
             folders=["model"],
             archives=archives,
             limits=Limits(stop_grace_seconds=_GRACE),
@@ -212,13 +214,20 @@ class Replicas:
         return self._platform.the(WorkCredentials).grant(work, role, self._key.region)
 
 
-def _variables(variant: Mapping[str, Any], region: str) -> dict[str, str]:
-    prepared = variant["prepared"]
+def _unhealthy(state: Mapping[str, Any]) -> Broken:
+    return Broken(
+        f"The {state['container']} container for production variant {state['variant']} did not pass the ping health check. "
+        "Please check CloudWatch logs for this endpoint."
+    )
+
+
+def _variables(container: Mapping[str, Any], region: str) -> dict[str, str]:
+    prepared = container["prepared"]
     return {
         "PYTHONUNBUFFERED": "1",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "SAGEMAKER_REGION": region,
-        **variant["container"].get("Environment", {}),
+        **container["definition"].get("Environment", {}),
         "COLONNADE_HANDLERS": "native" if prepared["kind"] == "native" else prepared["runtime"],
     }

@@ -4,12 +4,12 @@ Beside the wire's members a document holds
 
 - `_live`: the plan that is served; absent until the first one is.
 - `_next`: the plan that is being brought up; absent when there is nothing to change.
-- `_replicas`: by slot (`<generation>-<number>`) the processes that stand behind plans: which attempt, whether it is ready.
+- `_replicas`: by slot (`<generation>-<container>-<number>`) the processes that stand behind plans: which attempt, whether it is ready.
 - `_id`: tells this endpoint's processes from those of an endpoint of the same name that was deleted.
 
-A plan is {"config", "began", "variants": [...]}. A variant of a plan carries all that serving it takes (the model's container and
-role included, and how many processes make an instance), because the model may be deleted meanwhile, and a `generation`: variants of equal generation share their replicas,
-so new weights restart nothing.
+A plan is {"config", "began", "variants": [...]}. A variant of a plan carries all that serving it takes (the model's role and
+containers included: {"hostname", "definition", "processes" that make an instance, "prepared"}), because the model may be
+deleted meanwhile, and a `generation`: variants of equal generation share their replicas, so new weights restart nothing.
 """
 
 from __future__ import annotations
@@ -99,9 +99,13 @@ def plans(document: Mapping[str, Any]) -> Sequence[Plan]:
     return [document[member] for member in ("_live", "_next") if member in document]
 
 
-def slots(variant: Mapping[str, Any]) -> list[str]:
-    """Names of the replicas that a plan's variant needs; none for a compiled one."""
-    if variant.get("prepared", {}).get("kind") == "compiled":
-        return []
-    processes = variant["count"] * variant.get("processes", 1)
-    return [f"{variant['generation']}-{number}" for number in range(processes)]
+def containers_in_slots(variant: Mapping[str, Any]) -> dict[str, int]:
+    """The replicas that a plan's variant needs, by slot, with the number of the container that each runs; none for compiled
+    containers."""
+    found: dict[str, int] = {}
+    for number, container in enumerate(variant["containers"]):
+        if container.get("prepared", {}).get("kind") == "compiled":
+            continue
+        for process in range(variant["count"] * container["processes"]):
+            found[f"{variant['generation']}-{number}-{process}"] = number
+    return found

@@ -47,11 +47,12 @@ def _pending(document: Mapping[str, Any], plan: states.Plan) -> list[dict[str, A
 def _variant(
     document: Mapping[str, Any], current: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> dict[str, Any]:
-    image = current["container"]["Image"]
+    images = [container["definition"]["Image"] for container in current["containers"]]
     row: dict[str, Any] = {
         "VariantName": current["VariantName"],
         "DeployedImages": [
             {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": current["began"]}
+            for image in images
         ],
         "CurrentWeight": current["weight"],
         "DesiredWeight": wanted["weight"],
@@ -67,14 +68,19 @@ def _variant(
 
 def _standing(document: Mapping[str, Any], variant: Mapping[str, Any]) -> int:
     """Instances that serve. A compiled variant's are slots of every worker, there as soon as the plan is served."""
-    kind = variant.get("prepared", {}).get("kind")
-    if kind is None:
+    if any("kind" not in container.get("prepared", {}) for container in variant["containers"]):
         return 0
-    if kind == "compiled":
+    slots = states.containers_in_slots(variant)
+    if not slots:
         live = any(variant["generation"] == each["generation"] for each in _live_variants(document))
         return int(variant["count"]) if live else 0
     replicas = document.get("_replicas", {})
-    return sum(bool(replicas.get(slot, {}).get("ready")) for slot in states.slots(variant))
+    ready = [number for slot, number in slots.items() if replicas.get(slot, {}).get("ready")]
+    # All containers run on each instance, each as so many processes: the one that lacks most says how many stand.
+    return min(
+        ready.count(number) // int(variant["containers"][number]["processes"])
+        for number in set(slots.values())
+    )
 
 
 def _live_variants(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

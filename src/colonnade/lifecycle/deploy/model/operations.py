@@ -39,35 +39,67 @@ _NOT_YET_IN_CONTAINER = {
 @operation("sagemaker", "CreateModel")
 def create_model(call: Call) -> Result:
     refuse(call.parameters, _NOT_YET)
-    container = container_of(call.parameters)
+    containers = containers_of(call.parameters)
+    _check_names(call.parameters)
+    for container in containers:
+        _check_container(container)
+    if "ExecutionRoleArn" in call.parameters:
+        check_pass_role(call, call.parameters["ExecutionRoleArn"], _SERVICE)
+    for container in containers:
+        for url in (model_data_url(container), submitted_code(container)):
+            if url:
+                _check_readable(call, url)
+    return MODELS.create(call, active=True)
+
+
+def containers_of(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The containers of a model's document, in the order in which calls go through them."""
+    containers = model.get("Containers") or []
+    if model.get("PrimaryContainer") and containers:
+        raise validation("Give PrimaryContainer or Containers, not both.")
+    if model.get("PrimaryContainer"):
+        return [model["PrimaryContainer"]]
+    if not containers:
+        raise validation("A model needs a PrimaryContainer.")
+    return list(containers)
+
+
+def hostnames_of(model: Mapping[str, Any]) -> list[str]:
+    """What errors, metrics, logs and callers call a model's containers."""
+    containers = containers_of(model)
+    if len(containers) == 1 and not is_direct(model):
+        return ["primary"]
+    return [
+        container.get("ContainerHostname", f"container-{number}")
+        for number, container in enumerate(containers, 1)
+    ]
+
+
+def is_direct(model: Mapping[str, Any]) -> bool:
+    """Whether each call names the container that answers it."""
+    return bool(model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct")
+
+
+def _check_names(parameters: Mapping[str, Any]) -> None:
+    containers, names = containers_of(parameters), hostnames_of(parameters)
+    if len(set(names)) != len(names):
+        raise validation(f"ContainerHostname must be unique within a model: {', '.join(names)}.")
+    unnamed = [number for number, one in enumerate(containers, 1) if "ContainerHostname" not in one]
+    if is_direct(parameters) and unnamed:
+        raise validation(
+            "InferenceExecutionConfig.Mode Direct needs a ContainerHostname for each container; "
+            f"container {unnamed[0]} has none."
+        )
+
+
+def _check_container(container: Mapping[str, Any]) -> None:
     refuse(container, _NOT_YET_IN_CONTAINER)
     if container.get("Mode", "SingleModel") != "SingleModel":
         raise not_yet("Mode MultiModel", "Give each model an endpoint or a variant of its own.")
     if not container.get("Image"):
-        raise validation("PrimaryContainer must name an Image.")
+        raise validation("Each container of a model must name an Image.")
     runtimes.find(container["Image"])
     processes_of(container)
-    if "ExecutionRoleArn" in call.parameters:
-        check_pass_role(call, call.parameters["ExecutionRoleArn"], _SERVICE)
-    for url in (model_data_url(container), submitted_code(container)):
-        if url:
-            _check_readable(call, url)
-    return MODELS.create(call, active=True)
-
-
-def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one container of a model's document."""
-    containers = model.get("Containers") or []
-    if model.get("PrimaryContainer") and containers:
-        raise validation("Give PrimaryContainer or Containers, not both.")
-    if len(containers) > 1:
-        raise not_yet(
-            "Containers (inference pipelines)", "Give one PrimaryContainer that does all of the work."
-        )
-    container: Mapping[str, Any] | None = model.get("PrimaryContainer") or next(iter(containers), None)
-    if container is None:
-        raise validation("A model needs a PrimaryContainer.")
-    return container
 
 
 def model_data_url(container: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ Called by the reconcilers of models and endpoints until it is complete. Endpoint
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from colonnade import runtimes
@@ -16,7 +16,12 @@ from colonnade.executors import Executor
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Principals, Storage
-from colonnade.lifecycle.deploy.model.operations import model_data_url, submitted_code
+from colonnade.lifecycle.deploy.model.operations import (
+    containers_of,
+    hostnames_of,
+    model_data_url,
+    submitted_code,
+)
 from colonnade.serving.artifacts import Artifacts, s3_place
 from colonnade.serving.compiling import compilation
 
@@ -25,17 +30,33 @@ class Broken(Exception):  # noqa: N818 - a verdict
     """The model cannot be served; the text is for an endpoint's FailureReason."""
 
 
+def prepare_all(
+    platform: Platform, model: Mapping[str, Any], known: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """One step for each of the containers of a model's document, in their order. Raises Broken."""
+    containers = containers_of(model)
+    named = zip(containers, hostnames_of(model), known or [{} for _ in containers], strict=True)
+    role = model.get("ExecutionRoleArn", "")
+    return [prepare(platform, container, role, before, name=name) for container, name, before in named]
+
+
 def prepare(
-    platform: Platform, container: Mapping[str, Any], role: str, known: Mapping[str, Any]
+    platform: Platform,
+    container: Mapping[str, Any],
+    role: str,
+    known: Mapping[str, Any],
+    *,
+    name: str = "primary",
 ) -> dict[str, Any]:
-    """What is known after this step, from what was `known` before; complete when it has a `kind`. Raises Broken."""
-    prepared = {**known} if known else _fetch(platform, container, role)
+    """What is known after this step, from what was `known` before; complete when it has a `kind`. Raises Broken, whose text
+    calls the container by its `name`."""
+    prepared = {**known} if known else _fetch(platform, container, role, name)
     if "kind" in prepared:
         return prepared
     if prepared["script"]:
         return {**prepared, "kind": "script"}
     if not prepared["model"]:
-        raise _not_loadable("the container needs a ModelDataUrl")
+        raise _not_loadable(name, "the container needs a ModelDataUrl")
     found = compilation(
         platform.the(Artifacts), platform.the(Executor), prepared["model"], prepared["runtime"]
     )
@@ -45,23 +66,23 @@ def prepare(
         case "native":
             return {**prepared, "kind": "native", "reason": found.reason}
         case "refused":
-            raise _not_loadable(found.reason)
+            raise _not_loadable(name, found.reason)
         case _:
             return prepared
 
 
-def _fetch(platform: Platform, container: Mapping[str, Any], role: str) -> dict[str, Any]:
+def _fetch(platform: Platform, container: Mapping[str, Any], role: str, name: str) -> dict[str, Any]:
     runtime = runtimes.find(container["Image"])
     script = not runtime.algorithm or runtimes.has_program({}, container.get("Environment", {}))
-    model = _keep(platform, role, model_data_url(container))
-    code = _keep(platform, role, submitted_code(container))
+    model = _keep(platform, role, model_data_url(container), name)
+    code = _keep(platform, role, submitted_code(container), name)
     prepared = {"runtime": runtime.name, "model": model, "code": code, "script": script}
     if script:
-        prepared["requirements"] = _requirements(platform.the(Artifacts), model, code)
+        prepared["requirements"] = _requirements(platform.the(Artifacts), model, code, name)
     return prepared
 
 
-def _keep(platform: Platform, role: str, url: str) -> str:
+def _keep(platform: Platform, role: str, url: str, name: str) -> str:
     """The digest of the archive, or nothing for no URL."""
     if not url:
         return ""
@@ -70,19 +91,19 @@ def _keep(platform: Platform, role: str, url: str) -> str:
         return platform.the(Artifacts).keep(platform.the(Storage).read(principal, *s3_place(url)))
     except ServiceError as error:
         raise Broken(
-            f'Failed to download model data for container "primary" from URL: "{url}". Please ensure that there is an '
+            f'Failed to download model data for container "{name}" from URL: "{url}". Please ensure that there is an '
             "object located at the URL and that the role passed to CreateModel has permissions to download the object "
             f"({error})."
         ) from error
 
 
-def _requirements(artifacts: Artifacts, model: str, code: str) -> str:
+def _requirements(artifacts: Artifacts, model: str, code: str, name: str) -> str:
     try:
         submitted = artifacts.text(code, "requirements.txt") if code else ""
         return submitted or (artifacts.text(model, "code/requirements.txt") if model else "")
     except ServiceError as error:
-        raise _not_loadable(str(error)) from error
+        raise _not_loadable(name, str(error)) from error
 
 
-def _not_loadable(reason: str) -> Broken:
-    return Broken(f'Failed to load the model of container "primary": {reason}')
+def _not_loadable(name: str, reason: str) -> Broken:
+    return Broken(f'Failed to load the model of container "{name}": {reason}')

@@ -9,8 +9,8 @@ from __future__ import annotations
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Key
-from colonnade.lifecycle.deploy.model.operations import MODELS, container_of
-from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
+from colonnade.lifecycle.deploy.model.operations import MODELS
+from colonnade.lifecycle.deploy.model.preparation import Broken, prepare_all
 
 _SOON = 0.2
 
@@ -25,14 +25,12 @@ def reconcile(platform: Platform, key: Key) -> Outcome:
         stored = reader.get(key)
     if stored is None or not stored.active:
         return Done()
-    known = stored.document.get("_prepared", {})
+    known = stored.document.get("_prepared", [])
     try:
-        prepared = prepare(
-            platform, container_of(stored.document), stored.document.get("ExecutionRoleArn", ""), known
-        )
+        prepared = prepare_all(platform, stored.document, known)
     except Broken:
         return _settle(platform, key)
-    if "kind" in prepared:
+    if all("kind" in each for each in prepared):
         return _settle(platform, key)
     if prepared != known:
         MODELS.update(platform, key, lambda document: document.update(_prepared=prepared))
