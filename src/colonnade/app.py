@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from colonnade import credentials
+from colonnade.credentials import master_key
 from colonnade.kernel import operations, reconcile
 from colonnade.kernel.clock import Clock, ManualClock, SystemClock
 from colonnade.kernel.errors import ServiceError
@@ -184,7 +185,7 @@ def _provide_executor(settings: Settings, platform: Platform) -> None:
         Executor,
         executor(
             settings.data / "work",
-            hide=[settings.data],
+            hide=[settings.data, master_key.place(settings)],
             isolation=settings.isolation,
             lifeline=settings.data / "server.lock",
         ),

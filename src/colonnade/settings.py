@@ -50,6 +50,9 @@ class Settings:
     root_access_key_id: str | None = field(default=None, repr=False)
     root_secret_access_key: str | None = field(default=None, repr=False)
     """Both or neither. Without them, a pair is made at the first start. Parts read `credentials.read`, not these."""
+    master_key_file: Path | None = None
+    """Where the master key lies, made there at the first start. Default: master.key in the data folder. Elsewhere, a copy of the
+    data folder without it tells nothing of what is encrypted."""
     bucket_hosts: tuple[str, ...] = ()
     """Suffixes under which a host name's first part is a bucket: "s3.example.org" makes `photos.s3.example.org` the bucket
     photos. A list in the file, commas in the variable. Without any, buckets are in the path."""
@@ -80,7 +83,8 @@ class Settings:
 
     def for_children(self) -> str:
         """What `from_parent` takes, without the root keys: children read those from the data folder."""
-        values = asdict(self) | {"data": str(self.data)}
+        key_file = None if self.master_key_file is None else str(self.master_key_file)
+        values = asdict(self) | {"data": str(self.data), "master_key_file": key_file}
         del values["root_access_key_id"], values["root_secret_access_key"]
         return json.dumps(values)
 
@@ -94,7 +98,12 @@ def reachable(host: str) -> str:
 def from_parent(text: str) -> Settings:
     """The settings of the process that started this one, whatever files and variables say by now."""
     values = json.loads(text)
-    exact = {"data": Path(values["data"]), "bucket_hosts": tuple(values["bucket_hosts"])}
+    key_file = values["master_key_file"]
+    exact = {
+        "data": Path(values["data"]),
+        "master_key_file": None if key_file is None else Path(key_file),
+        "bucket_hosts": tuple(values["bucket_hosts"]),
+    }
     return Settings(**values | exact)
 
 
@@ -164,8 +173,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         if key not in _READERS:
             raise SettingsError(f"{path}: there is no setting {key!r}{_nearest(key)}")
     values = {key: _value(f"{path}: {key}", key, raw) for key, raw in table.items()}
-    if "data" in table:
-        values["data"] = (path.parent / Path(table["data"]).expanduser()).absolute()
+    for key in ("data", "master_key_file"):
+        if key in table:
+            values[key] = (path.parent / Path(table[key]).expanduser()).absolute()
     return values
 
 
@@ -266,6 +276,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "region": _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region's name, like us-east-1"),
     "root_access_key_id": _matching(r"\w{4,128}", "4 to 128 letters and digits"),
     "root_secret_access_key": _matching(r"[!-~]{4,128}", "4 to 128 printable characters without spaces"),
+    "master_key_file": _folder,
     "bucket_hosts": _hosts,
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),

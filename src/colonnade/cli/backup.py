@@ -6,10 +6,11 @@ taken. What the snapshot names is then certain to be there. Logs only grow, so t
 
     manifest.json      what this is, first, so that a restore can refuse early
     store.db           the snapshot
-    objects/, logs/, models/, credentials.json, colonnade.toml
+    objects/, logs/, models/, credentials.json, master.key and its fingerprint, colonnade.toml
     checksums.json     SHA-256 of each file above, last, since it is known last
 
-Not in it: what runs (work/), which a restored server does not find, and reports as failed or starts anew.
+Not in it: what runs (work/), which a restored server does not find, and reports as failed or starts anew; and a master key that lies
+elsewhere (master_key_file), which is the point of keeping it there.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from typing import IO
 from colonnade import __version__, credentials
 from colonnade.cli import server
 from colonnade.cli.terminal import CommandError, print_json
+from colonnade.credentials import master_key
 
 FORMAT = 1
 MANIFEST, CHECKSUMS, STORE = "manifest.json", "checksums.json", "store.db"
-_AS_THEY_ARE = (credentials.FILE, "colonnade.toml")
+_AS_THEY_ARE = (credentials.FILE, master_key.FILE, master_key.FINGERPRINT, "colonnade.toml")
 _FAST = 1
 """Of gzip: models are compressed already, and a backup should not keep a core from the server."""
 

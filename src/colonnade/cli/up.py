@@ -17,6 +17,7 @@ from typing import NoReturn
 from colonnade import credentials, supervisor
 from colonnade.cli import background, process_log, server
 from colonnade.cli.terminal import USAGE, CommandError, styled
+from colonnade.credentials import master_key
 from colonnade.settings import Settings, default_data
 from colonnade.supervisor import folder, listening
 from colonnade.supervisor.folder import ServerRecord
@@ -77,9 +78,11 @@ def _serve_alone(chosen: Settings, announce: Announce) -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     with TemporaryDirectory(prefix="colonnade-") as made, folder.locked(Path(made)):
-        credentials.settle(replace(chosen, data=Path(made)))
+        alone = replace(chosen, data=Path(made), master_key_file=None)
+        credentials.settle(alone)
+        master_key.settle(alone)
         listener = listening.listen(chosen.host, chosen.port)
-        bound = replace(chosen, data=Path(made), port=listener.getsockname()[1])
+        bound = replace(alone, port=listener.getsockname()[1])
         _announce_when_ready(bound, announce)
         from colonnade import app
 

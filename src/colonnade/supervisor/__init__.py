@@ -29,6 +29,7 @@ from enum import Enum
 from types import FrameType
 
 from colonnade import credentials
+from colonnade.credentials import master_key
 from colonnade.settings import Settings
 from colonnade.supervisor import folder, listening
 from colonnade.supervisor.child import LEADING
@@ -70,6 +71,7 @@ def run(
     """
     with folder.locked(settings.data) as lock:
         credentials.settle(settings)
+        master_key.settle(settings)
         with listening.listen(settings.host, settings.port) as listener:
             bound = replace(settings, port=listener.getsockname()[1])
             try:

@@ -51,7 +51,7 @@ class ProcessExecutor:
         isolation: str = "auto",
         lifeline: Path | None = None,
     ) -> None:
-        """`hide`: folders that no work may see. `lifeline`: a file that the server keeps locked (flock, exclusive) while it
+        """`hide`: folders and files that no work may see. `lifeline`: a file that the server keeps locked (flock, exclusive) while it
         lives; replicas end `patience` after it was let go. Their runners probe it with a shared lock for an instant each
         tick, so a server taking it should try for a moment before it believes that another one runs."""
         self._works = folder.absolute() / "works"

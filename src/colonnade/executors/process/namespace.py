@@ -139,6 +139,8 @@ def _unreachable(paths: Sequence[str], uid: int | None) -> list[str]:
 
 
 def _cover(path: str, kept: Mapping[str, int]) -> None:
+    if Path(path).is_file():
+        _mount("/dev/null", path, None, _BIND)
     if not Path(path).is_dir():
         return
     _tmpfs(path)

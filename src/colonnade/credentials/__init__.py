@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from colonnade.credentials import private_file
 from colonnade.settings import Settings
 
 FILE = "credentials.json"
@@ -74,17 +75,5 @@ def make() -> RootCredentials:
 
 
 def _write(path: Path, pair: RootCredentials) -> None:
-    """Never half there and never readable by others, whenever the machine stops."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"access_key_id": pair.access_key_id, "secret_access_key": pair.secret_access_key}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    text = json.dumps({"access_key_id": pair.access_key_id, "secret_access_key": pair.secret_access_key})
+    private_file.write(path, text.encode())
