@@ -95,19 +95,17 @@ def real(chance: random.Random) -> Request:
 
 
 def _structure(chance: random.Random, shape: Any, depth: int) -> dict[str, Any]:
-    names = [
-        name
-        for name in shape.members
-        if name in shape.required_members or chance.random() < (0.25 if depth < 2 else 0.1)
-    ]
-    if getattr(shape, "is_tagged_union", False) and shape.members:
-        names = [chance.choice(list(shape.members))]
+    names = list(shape.members)
     if depth > 6:
         names = [name for name in names if shape.members[name].type_name not in ("structure", "list", "map")]
+    if shape.metadata.get("union") and shape.members:
+        chosen = chance.choice(names or list(shape.members))
+        return {chosen: _member(chance, chosen, shape.members[chosen], depth + 1)}
     return {
         name: _member(chance, name, shape.members[name], depth + 1)
         for name in names
-        if not shape.members[name].serialization.get("eventstream")
+        if (name in shape.required_members or chance.random() < (0.25 if depth < 2 else 0.1))
+        and not shape.members[name].serialization.get("eventstream")
         and not (name.startswith(_NOT_BUILT) and chance.random() < 0.95)
     }
 

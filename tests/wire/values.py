@@ -42,17 +42,16 @@ class Values:
 
     def structure(self, shape: Any, depth: int = 0, skip: frozenset[str] = frozenset()) -> dict[str, Any]:
         names = [name for name in shape.members if name not in skip]
-        if getattr(shape, "is_tagged_union", False) and names:
-            names = [self.random.choice(names)]
-        else:
-            likely = (0.5 if self.sparse else 1.0) if depth < 2 else 0.6 / depth
-            names = [
-                name for name in names if name in shape.required_members or self.random.random() < likely
-            ]
-        if depth > 7:
-            names = [
-                name for name in names if shape.members[name].type_name not in ("structure", "list", "map")
-            ]
+        plain = [name for name in names if shape.members[name].type_name not in ("structure", "list", "map")]
+        if shape.metadata.get("union"):
+            chosen = self.random.choice((plain if depth > 7 else names) or names)
+            return {chosen: self.of(shape.members[chosen], depth + 1)}
+        likely = (0.5 if self.sparse else 1.0) if depth < 2 else 0.6 / depth
+        names = [
+            name
+            for name in (plain if depth > 7 else names)
+            if name in shape.required_members or self.random.random() < likely
+        ]
         return {name: self.of(shape.members[name], depth + 1) for name in names}
 
     def of(self, shape: Any, depth: int) -> Any:
