@@ -339,6 +339,40 @@ class StoreContract:
             assert [event.sequence for event in reader.events("audit", subject="s0", after=1)] == [3, 5]
             assert [event.at for event in reader.events("outbox")] == [9.0]
 
+    def test_contents_come_and_go_with_their_transaction(self, store: Store) -> None:
+        with store.write() as transaction:
+            kept, gone = transaction.add_content(b"kept\x00"), transaction.add_content(b"")
+            assert (transaction.content(kept), transaction.content(gone)) == (b"kept\x00", b"")
+        with store.read() as before:
+            assert (before.content(kept), before.content(gone)) == (b"kept\x00", b"")
+            with store.write() as transaction:
+                transaction.remove_content(gone)
+                assert transaction.content(gone) is None
+            assert before.content(gone) == b"", "a reader keeps its snapshot"
+        with store.read() as after:
+            assert (after.content(kept), after.content(gone)) == (b"kept\x00", None)
+
+    def test_a_contents_number_is_never_given_again(self, store: Store) -> None:
+        given: list[int] = []
+        for _ in range(3):
+            with store.write() as transaction:
+                given.append(transaction.add_content(b"x"))
+            with store.write() as transaction:
+                transaction.remove_content(given[-1])
+                transaction.remove_content(given[-1])
+        assert len(set(given)) == 3
+
+    def test_an_exception_undoes_what_was_done_to_contents(self, store: Store) -> None:
+        with store.write() as transaction:
+            kept = transaction.add_content(b"kept")
+        with pytest.raises(ZeroDivisionError), store.write() as transaction:  # noqa: PT012 - the block is the subject
+            transaction.remove_content(kept)
+            never = transaction.add_content(b"never")
+            raise ZeroDivisionError
+
+        with store.read() as reader:
+            assert (reader.content(kept), reader.content(never)) == (b"kept", None)
+
     def test_random_histories_agree_with_the_model(self, store: Store) -> None:
         agrees_with_model(store)
 

@@ -192,6 +192,30 @@ def test_a_changed_event_is_named_and_not_returned(path: Path) -> None:
             reader.events("audit")
 
 
+def test_a_changed_content_is_named_and_not_returned(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        with store.write() as transaction:
+            id = transaction.add_content(b"good")
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE contents SET content = CAST('evil' AS BLOB)")
+        with pytest.raises(Corrupt, match=f"content {id}"), store.read() as reader:
+            reader.content(id)
+
+
+def test_a_file_of_format_1_is_brought_forward(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        put(store, "a")
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript("DROP TABLE contents; PRAGMA user_version = 1")
+
+    with closing(SqliteStore(path)) as store:
+        with store.write() as transaction:
+            id = transaction.add_content(b"x")
+        with store.read() as reader:
+            assert reader.content(id) == b"x"
+        assert names(store) == ["a"]
+
+
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"hello " * 1000)
     with pytest.raises(Corrupt, match="Restore a backup"):

@@ -13,6 +13,8 @@ Promises of every implementation (the contract suite in `colonnade.testing` hold
 - Documents are JSON-able mappings (str, int, float, bool, None, list, dict). What `get` returns is the caller's own:
   changing it changes nothing stored.
 - Scans are ordered by the UTF-8 bytes of names, then nothing: (order value, name) is a total order.
+- Contents are small pieces of bytes under numbers: they come and go in the same transactions as the documents that name
+  them, and no get or scan of documents reads them. A number is never given twice.
 """
 
 from __future__ import annotations
@@ -151,6 +153,8 @@ class Reader(Protocol):
 
     def count(self, scope: Scope) -> int: ...
 
+    def content(self, id: int) -> bytes | None: ...
+
     def events(
         self, stream: str, *, subject: str | None = None, after: int = 0, limit: int = 100
     ) -> Sequence[Event]:
@@ -175,6 +179,14 @@ class Transaction(Reader, Protocol):
 
     def delete(self, key: Key, *, expect: int | None = None) -> bool:
         """False when it was not there (with `expect` given: raises Conflict)."""
+        ...
+
+    def add_content(self, data: bytes) -> int:
+        """Under which number. Whoever puts it into a document removes it with that document: nobody else knows of it."""
+        ...
+
+    def remove_content(self, id: int) -> None:
+        """Silent when there is none."""
         ...
 
     def append(self, event: Event) -> None: ...

@@ -14,6 +14,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
+from math import inf
 from typing import Any
 
 from colonnade.kernel.store import ALL, Conflict, Event, Key, Order, Query, Scope, Stored
@@ -48,11 +50,24 @@ class _Shelf:
         return None
 
 
+@dataclass(slots=True)
+class _Content:
+    data: bytes
+    since: int
+    """The commit that added it, ..."""
+    until: float = inf
+    """... and the one that removed it."""
+
+
 class MemoryStore:
     def __init__(self) -> None:
         self._shelves: dict[Scope, _Shelf] = {}
         self._events: dict[str, list[tuple[int, Event]]] = {}
         """By stream: (commit, event), the event of sequence n at index n - 1."""
+        self._contents: dict[int, _Content] = {}
+        self._removed: deque[tuple[int, int]] = deque()
+        """(commit, number) of contents that are kept for the sake of a snapshot."""
+        self._numbers = count(1)
         self._commit = 0
         self._snapshots: Counter[int] = Counter()
         self._superseded: deque[tuple[int, Key]] = deque()
@@ -78,14 +93,13 @@ class MemoryStore:
         with self._writing:
             self._writer = threading.get_ident()
             transaction = _Transaction(self, self._open())
-            changed: Mapping[Key, _Row | None] = {}
-            appended: Sequence[Event] = ()
+            done = False
             try:
                 yield transaction
-                changed, appended = transaction.changed, transaction.appended
+                done = True
             finally:
                 self._writer = None
-                self._finish(transaction.commit, changed, appended)
+                self._finish(transaction if done else _Transaction(self, transaction.commit))
 
     def close(self) -> None:
         """Nothing to let go of; what it holds stays readable."""
@@ -96,6 +110,8 @@ class MemoryStore:
             self._commit += 1
             self._shelves = {}
             self._events = {}
+            self._contents = {}
+            self._removed.clear()
             self._superseded.clear()
 
     def _open(self) -> int:
@@ -108,19 +124,25 @@ class MemoryStore:
         if not self._snapshots[commit]:
             del self._snapshots[commit]
 
-    def _finish(self, began: int, changed: Mapping[Key, _Row | None], appended: Sequence[Event]) -> None:
+    def _finish(self, transaction: _Transaction) -> None:
         with self._looking:
-            self._release(began)
+            self._release(transaction.commit)
             self._commit += 1
-            for key, row in changed.items():
+            for key, row in transaction.changed.items():
                 shelf = self._shelves.setdefault(key.scope, _Shelf())
                 if key.name not in shelf.versions:
                     shelf.versions[key.name] = []
                     insort(shelf.names, key.name)
                 shelf.versions[key.name].append((self._commit, row))
                 self._superseded.append((self._commit, key))
-            for event in appended:
+            for event in transaction.appended:
                 self._events.setdefault(event.stream, []).append((self._commit, event))
+            for id, data in transaction.contents.items():
+                if data is not None:
+                    self._contents[id] = _Content(data, self._commit)
+                elif id in self._contents and self._contents[id].until == inf:
+                    self._contents[id].until = self._commit
+                    self._removed.append((self._commit, id))
             self._tidy(min(self._snapshots, default=self._commit))
 
     def _tidy(self, oldest: int) -> None:
@@ -134,6 +156,8 @@ class MemoryStore:
             if len(versions) == 1 and versions[0][1] is None:
                 del shelf.versions[key.name]
                 shelf.names.pop(bisect_left(shelf.names, key.name))
+        while self._removed and self._removed[0][0] <= oldest:
+            del self._contents[self._removed.popleft()[1]]
 
 
 class _Reader:
@@ -167,6 +191,11 @@ class _Reader:
 
     def count(self, scope: Scope) -> int:
         return sum(1 for _ in self._rows(scope, Query()))
+
+    def content(self, id: int) -> bytes | None:
+        with self._store._looking:
+            found = self._store._contents.get(id)
+        return found.data if found is not None and found.since <= self.commit < found.until else None
 
     def events(
         self, stream: str, *, subject: str | None = None, after: int = 0, limit: int = 100
@@ -223,6 +252,8 @@ class _Transaction(_Reader):
         super().__init__(store, commit)
         self.changed: dict[Key, _Row | None] = {}
         self.appended: list[Event] = []
+        self.contents: dict[int, bytes | None] = {}
+        """By number; None for those removed."""
         self._lengths: dict[str, int] = {}
         """By stream: how many events there are, ours included."""
 
@@ -251,6 +282,17 @@ class _Transaction(_Reader):
             return False
         self.changed[key] = None
         return True
+
+    def content(self, id: int) -> bytes | None:
+        return self.contents[id] if id in self.contents else super().content(id)
+
+    def add_content(self, data: bytes) -> int:
+        id = next(self._store._numbers)
+        self.contents[id] = bytes(data)
+        return id
+
+    def remove_content(self, id: int) -> None:
+        self.contents[id] = None
 
     def append(self, event: Event) -> None:
         if event.stream not in self._lengths:

@@ -14,11 +14,20 @@ from pathlib import Path
 
 from colonnade.kernel.store import Corrupt, WrongFormat
 
-FORMAT = 1
+FORMAT = 2
 APPLICATION = 0x436F6C6F  # "Colo", so that `file` and we can tell our files from others.
 
-Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: Mapping[int, Migration] = {}
+Migration = Callable[[sqlite3.Connection], object]
+
+# Pieces of bytes that belong to documents, beside them: scans read documents. Never the same number twice, since readers may
+# look for one that is gone.
+_CONTENTS = """
+CREATE TABLE contents (id INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL, checksum INTEGER NOT NULL);
+"""
+
+MIGRATIONS: Mapping[int, Migration] = {
+    1: lambda connection: connection.execute(_CONTENTS),
+}
 """By the number it starts from. Executes statements inside the transaction it is given; never commits."""
 
 # Scopes are interned, so that a row and each of its index entries carry a small number and not five texts.
@@ -84,7 +93,7 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is an SQLite file, but not one of Colonnade's. Choose another data folder."
         )
     connection.executescript(
-        f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        f"BEGIN IMMEDIATE; {_TABLES} {_CONTENTS} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
     )
 
 

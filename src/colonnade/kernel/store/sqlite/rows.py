@@ -58,6 +58,17 @@ class Rows:
         ]
         return count
 
+    def content(self, id: int) -> bytes | None:
+        rows = self._fetch(
+            "SELECT CAST(content AS BLOB), checksum FROM contents WHERE id = ?", (id,), f"content {id}"
+        )
+        if not rows:
+            return None
+        data: bytes = rows[0][0]
+        if zlib.crc32(data) != rows[0][1]:
+            raise Corrupt(f"content {id} does not match its checksum. {_REMEDY}")
+        return data
+
     def events(
         self, stream: str, *, subject: str | None = None, after: int = 0, limit: int = 100
     ) -> Sequence[Event]:
@@ -133,6 +144,17 @@ class WritableRows(Rows):
             return False
         self._connection.execute("DELETE FROM documents WHERE scope = ? AND name = ?", (number, key.name))
         return True
+
+    def add_content(self, data: bytes) -> int:
+        values = (data, zlib.crc32(data))
+        id = self._connection.execute(
+            "INSERT INTO contents (content, checksum) VALUES (?, ?)", values
+        ).lastrowid
+        assert id is not None
+        return id
+
+    def remove_content(self, id: int) -> None:
+        self._connection.execute("DELETE FROM contents WHERE id = ?", (id,))
 
     def append(self, event: Event) -> None:
         body = encode(event.body)
