@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup test test-all check format lint types layers operations demo bench docs lock clients clean fuzz
+.PHONY: setup test test-all check format lint types layers operations demo bench bench-serving docs lock clients clean fuzz
 
 setup: $(INSTALLED)
 
@@ -51,6 +51,9 @@ demo: setup  ## start a server, run the main job against it, stop it
 
 bench: setup  ## start-up, memory, the wire, jobs and endpoints, beside SeaweedFS in .peers; minutes, on a quiet machine
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-serving: setup  ## predictions beside MLServer, LitServe, BentoML, MLflow, Ray Serve in .peers (3 GB); minutes, on a quiet machine
+	$(BIN)/python benchmarks/serving/run.py $(ARGS)
 
 lock: setup  ## after a change of dependencies in pyproject.toml
 	scripts/lock
