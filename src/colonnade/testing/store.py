@@ -270,7 +270,11 @@ class StoreContract:
         put(store, "beta", at=4.0, status="Failed", owner="tuning")
 
         assert names(store, name_contains="alpha") == ["ALPHABET", "Alpha"]
-        assert names(store, name_contains="%") == []
+        assert names(store, name_contains="ALPHA", limit=9) == ["ALPHABET", "Alpha"]
+        assert names(store, name_contains="%") == names(store, name_contains="_a", limit=9) == []
+        assert (
+            names(store, name_contains="a" * 2000, limit=9) == names(store, name_contains="\\", limit=9) == []
+        )
         assert names(store, created_after=1.0) == ["ALPHABET", "beta"]
         assert names(store, created_before=2.0) == ["Alpha"]
         assert names(store, modified_after=3.0) == ["beta"]

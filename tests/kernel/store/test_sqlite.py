@@ -319,6 +319,56 @@ def test_scans_use_an_index_and_sort_nothing(path: Path, store: Store, query: Qu
     assert "TEMP B-TREE" not in plan
 
 
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (Query(name_contains="a", limit=10), "documents_by_status"),
+        (Query(order=Order.CREATED, name_contains="a", status="Failed", limit=10), "documents_by_created"),
+        (Query(order=Order.CREATED, modified_after=1.0, after=(1.0, "a"), limit=10), "documents_by_created"),
+        (Query(order=Order.MODIFIED, created_before=1.0, limit=10), "documents_by_modified"),
+        (Query(order=Order.STATUS, created_before=1.0, limit=10), "documents_by_status"),
+        (Query(status="Failed", name_contains="a", after=("a", "a"), limit=10), "documents_by_status"),
+        (Query(order=Order.CREATED, name_prefix="d-1/", limit=10), "documents_by_created"),
+    ],
+)
+def test_filters_are_looked_up_in_an_index_before_any_document_is_read(
+    path: Path, store: Store, query: Query, index: str
+) -> None:
+    sql, values = select("name, document", 1, query)
+    with closing(sqlite3.connect(path)) as other:
+        plan = [row[3] for row in other.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    (sifting,) = [step for step in plan if index in step]
+    assert "USING COVERING INDEX" in sifting
+    assert [step for step in plan if "USING PRIMARY KEY" in step] == [
+        "SEARCH documents USING PRIMARY KEY (scope=? AND name=?)"
+    ]
+
+
+def test_a_file_of_the_first_format_becomes_what_a_new_one_is(path: Path) -> None:
+    with closing(SqliteStore(path)) as store:
+        put(store, "a", at=1.0, status="Failed")
+    with closing(sqlite3.connect(path)) as other, other:
+        new = _schema(other)
+        other.executescript("""
+            DROP TABLE contents;
+            DROP INDEX documents_by_created; DROP INDEX documents_by_modified; DROP INDEX documents_by_status;
+            CREATE INDEX documents_by_created ON documents (scope, created, name);
+            CREATE INDEX documents_by_modified ON documents (scope, modified, name);
+            CREATE INDEX documents_by_status ON documents (scope, status, name);
+            PRAGMA user_version = 1;
+        """)
+
+    with closing(SqliteStore(path)) as store:
+        assert names(store, order=Order.CREATED, status="Failed", limit=1) == ["a"]
+    with closing(sqlite3.connect(path)) as other:
+        assert _schema(other) == new
+
+
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {(name, " ".join(sql.split())) for name, sql in found}
+
+
 def test_a_full_disk_fails_the_block_that_found_it_full_and_tells_no_lies_to_the_others(path: Path) -> None:
     with closing(SqliteStore(path)) as store:
         put(store, "before")

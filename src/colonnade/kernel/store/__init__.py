@@ -112,7 +112,7 @@ class Query:
     limit: int | None = None
     name_prefix: str = ""
     name_contains: str = ""
-    """Substring, ASCII case ignored."""
+    """Substring, ASCII case ignored, of names without NUL characters."""
     name_from: str = ""
     """Only names >= this one (UTF-8 byte order)."""
     created_after: float | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from colonnade.kernel.store import Corrupt, WrongFormat
 
-FORMAT = 2
+FORMAT = 3
 APPLICATION = 0x436F6C6F  # "Colo", so that `file` and we can tell our files from others.
 
 Migration = Callable[[sqlite3.Connection], object]
@@ -25,14 +25,30 @@ _CONTENTS = """
 CREATE TABLE contents (id INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL, checksum INTEGER NOT NULL);
 """
 
+# Each holds whatever lists filter by, so that a filter need not read the documents that it drops.
+_BY_ORDER = {
+    "documents_by_created": "scope, created, name, modified, status",
+    "documents_by_modified": "scope, modified, name, created, status",
+    "documents_by_status": "scope, status, name, created, modified",
+}
+_INDEXES = "".join(f"CREATE INDEX {name} ON documents ({columns});\n" for name, columns in _BY_ORDER.items())
+
+
+def _widen_indexes(connection: sqlite3.Connection) -> None:
+    for name, columns in _BY_ORDER.items():
+        connection.execute(f"DROP INDEX {name}")
+        connection.execute(f"CREATE INDEX {name} ON documents ({columns})")
+
+
 MIGRATIONS: Mapping[int, Migration] = {
     1: lambda connection: connection.execute(_CONTENTS),
+    2: _widen_indexes,
 }
 """By the number it starts from. Executes statements inside the transaction it is given; never commits."""
 
 # Scopes are interned, so that a row and each of its index entries carry a small number and not five texts.
 # Document and body are JSON text. `checksum` covers every other column and the texts of the scope.
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE scopes (
     id INTEGER PRIMARY KEY,
     partition TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL, service TEXT NOT NULL, type TEXT NOT NULL,
@@ -43,10 +59,7 @@ CREATE TABLE documents (
     status TEXT NOT NULL, owner TEXT NOT NULL, active INTEGER NOT NULL, document TEXT NOT NULL, checksum INTEGER NOT NULL,
     PRIMARY KEY (scope, name)
 ) WITHOUT ROWID;
-CREATE INDEX documents_by_created ON documents (scope, created, name);
-CREATE INDEX documents_by_modified ON documents (scope, modified, name);
-CREATE INDEX documents_by_status ON documents (scope, status, name);
-CREATE INDEX documents_by_owner ON documents (scope, owner, name) WHERE owner <> '';
+{_INDEXES}CREATE INDEX documents_by_owner ON documents (scope, owner, name) WHERE owner <> '';
 CREATE INDEX documents_active ON documents (scope, name) WHERE active = 1;
 CREATE TABLE events (
     stream TEXT NOT NULL, sequence INTEGER NOT NULL, subject TEXT NOT NULL, at REAL NOT NULL, body TEXT NOT NULL,
