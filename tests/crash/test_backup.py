@@ -48,7 +48,7 @@ def backed_up(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple
     )
     acknowledged = {}
     for number in range(60):
-        body = random.Random(number).randbytes(3000)
+        body = random.Random(number).randbytes(3000 if number % 2 else 30_000)
         s3.put_object(Bucket="kept", Key=f"still/{number:02d}", Body=body)
         acknowledged[f"still/{number:02d}"] = digest(body)
     target = tmp_path_factory.mktemp("elsewhere") / "colonnade.tar.gz"
@@ -82,7 +82,7 @@ class replacing:  # noqa: N801 - used as a function
         number = 0
         while not self._over.is_set():
             key = f"restless/{number % 5}"
-            self._s3.put_object(Bucket="kept", Key=key, Body=f"{key}:{number}".encode() * 1000)
+            self._s3.put_object(Bucket="kept", Key=key, Body=f"{key}:{number}".encode() * 2000)
             if number % 7 == 0:
                 self._s3.delete_object(Bucket="kept", Key=key)
             self._turns.append(number)
@@ -226,7 +226,7 @@ def test_a_stopped_servers_folder_is_backed_up_too_and_missing_bytes_are_told(tm
     data = tmp_path / "data"
     with running(data, "--workers", "1") as server:
         server.client("s3").create_bucket(Bucket="kept")
-        server.client("s3").put_object(Bucket="kept", Key="k", Body=b"x" * 100)
+        server.client("s3").put_object(Bucket="kept", Key="k", Body=b"x" * 100_000)
     assert colonnade("backup", tmp_path / "good.tar.gz", "--data", data).returncode == 0
     (blob,) = (data / "objects").glob("*/*")
     blob.unlink()

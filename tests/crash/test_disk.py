@@ -67,7 +67,7 @@ def test_a_full_disk_refuses_writes_serves_reads_and_recovers(tmp_path: Path) ->
     with small_disk(disk, MANY), running(disk, "--workers", "1") as server:
         s3, iam = server.client("s3", config=ONCE), server.client("iam", config=ONCE)
         s3.create_bucket(Bucket="kept")
-        s3.put_object(Bucket="kept", Key="before", Body=b"before" * 1000)
+        s3.put_object(Bucket="kept", Key="before", Body=b"before" * 10_000)
         filler = disk / "filler"
         fill(filler)
 
@@ -83,7 +83,7 @@ def test_a_full_disk_refuses_writes_serves_reads_and_recovers(tmp_path: Path) ->
             assert error["ResponseMetadata"]["HTTPStatusCode"] == 507
         assert "is full" in told["Error"]["Message"]
         assert told["ResponseMetadata"]["HTTPStatusCode"] == 507
-        assert s3.get_object(Bucket="kept", Key="before")["Body"].read() == b"before" * 1000
+        assert s3.get_object(Bucket="kept", Key="before")["Body"].read() == b"before" * 10_000
         assert [found["Key"] for found in s3.list_objects_v2(Bucket="kept")["Contents"]] == ["before"]
         assert len(list((server.data / "objects").glob("*/*"))) == 1, "nothing half-written stays"
 
@@ -153,14 +153,31 @@ def test_a_changed_byte_in_the_store_is_named_with_the_remedy_and_the_rest_goes_
         assert s3.get_object(Bucket="kept", Key="new")["Body"].read() == b"new"
 
 
+def test_a_changed_byte_in_a_small_object_is_told_and_not_handed_out(tmp_path: Path) -> None:
+    with running(tmp_path / "data", "--workers", "1") as server:
+        s3 = server.client("s3", config=ONCE)
+        s3.create_bucket(Bucket="kept")
+        s3.put_object(Bucket="kept", Key="k", Body=b"good")
+        s3.put_object(Bucket="kept", Key="other", Body=b"other")
+        with closing(sqlite3.connect(server.data / "store.db")) as store, store:
+            store.execute("UPDATE contents SET content = x'65766964' WHERE content = x'676f6f64'")
+
+        told = refusal(lambda: s3.get_object(Bucket="kept", Key="k")["Body"].read())
+
+        assert told["ResponseMetadata"]["HTTPStatusCode"] == 500
+        assert "does not match its checksum" in told["Error"]["Message"]
+        assert "Restore a backup of the data folder" in told["Error"]["Message"]
+        assert s3.get_object(Bucket="kept", Key="other")["Body"].read() == b"other"
+
+
 def test_a_changed_byte_in_an_object_is_told_and_not_handed_out(tmp_path: Path) -> None:
     with running(tmp_path / "data", "--workers", "1") as server:
         s3 = server.client("s3", config=ONCE)
         s3.create_bucket(Bucket="kept")
-        s3.put_object(Bucket="kept", Key="k", Body=b"a" * 1000)
+        s3.put_object(Bucket="kept", Key="k", Body=b"a" * 100_000)
         (blob,) = (server.data / "objects").glob("*/*")
         blob.chmod(0o644)
-        blob.write_bytes(b"a" * 500 + b"b" + b"a" * 499)
+        blob.write_bytes(b"a" * 50_000 + b"b" + b"a" * 49_999)
 
         told = refusal(lambda: s3.get_object(Bucket="kept", Key="k")["Body"].read())
 

@@ -99,7 +99,7 @@ def test_an_object_its_folder_and_its_index_entry_are_on_the_disk_before_put_obj
     s3 = server.client("s3")
     s3.create_bucket(Bucket="kept")
     with traced(server, tmp_path / "trace"):
-        s3.put_object(Bucket="kept", Key="k", Body=b"x" * 1000)
+        s3.put_object(Bucket="kept", Key="k", Body=b"x" * 100_000)
 
     calls = before_the_answer(tmp_path / "trace")
     file = places(calls, r"fsync\(\d+<.*/objects/\w\w/\w{32}>")
@@ -109,6 +109,25 @@ def test_an_object_its_folder_and_its_index_entry_are_on_the_disk_before_put_obj
     assert folder, calls
     assert index, calls
     assert file[0] < folder[0] < index[-1], "the bytes first, then what names them"
+
+
+def test_a_small_object_is_on_the_disk_with_its_index_entry_before_put_object_answers(
+    server: Server, tmp_path: Path
+) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="first", Body=b"")
+    with traced(server, tmp_path / "trace"):
+        s3.put_object(Bucket="kept", Key="k", Body=b"x" * 1000)
+
+    calls = before_the_answer(tmp_path / "trace")
+    log = r"\d+<.*/store\.db-wal>"
+    written = [number for number, line in enumerate(calls) if re.search(rf"pwrite64\({log}", line)]
+    synced = places(calls, rf"(fsync|fdatasync)\({log}")
+    assert written, calls
+    assert synced, calls
+    assert written[-1] < synced[-1], "nothing is written after the last sync"
+    assert not places(calls, r"fsync\(\d+<.*/objects/"), "one commit is all that it takes"
 
 
 def test_a_model_is_on_the_disk_before_create_model_answers(server: Server, tmp_path: Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 from colonnade.cloud.s3 import orphans
+from colonnade.cloud.s3.index import objects, record
 from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.signals import LocalSignals
-from colonnade.kernel.store import Stored
+from colonnade.kernel.store import Reader, Stored, each
 from colonnade.kernel.store.sqlite import SqliteStore
 from colonnade.objects import ObjectStore
 from colonnade.objects.filesystem import FilesystemObjects
@@ -131,6 +133,16 @@ def no_blob_is_orphaned(world: World) -> None:
         on_disk = {path.name for path in (data / "objects").glob("*/*")}
         with store.read() as reader:
             assert on_disk == set(orphans.named_blobs(reader))
+            named = _contents(reader)
+        with closing(sqlite3.connect(data / "store.db")) as database:
+            assert {id for (id,) in database.execute("SELECT id FROM contents")} == named
+
+
+def _contents(reader: Reader) -> set[int]:
+    """The numbers of small objects' bytes."""
+    buckets = [row.key for row in reader.scan_types("s3", "bucket")]
+    rows = [row for key in buckets for row in each(reader, objects(key.partition, key.name))]
+    return {record(row).content for row in rows} - {0}
 
 
 def _jobs(sagemaker: object) -> Iterator[dict[str, str]]:

@@ -85,8 +85,9 @@ def test_a_reset_ends_what_runs_and_forgets_what_was_there(server: Server) -> No
     until(lambda: logs.describe_log_groups()["logGroups"])
     assert processes_of(works)
     server.client("iam").create_role(RoleName="one", AssumeRolePolicyDocument=TRUST)
-    blobs = [path for path in (server.data / "objects").rglob("*") if path.is_file()]
-    assert blobs
+    server.client("s3").create_bucket(Bucket="large")
+    server.client("s3").put_object(Bucket="large", Key="k", Body=b"x" * 100_000)
+    assert any(path.is_file() for path in (server.data / "objects").rglob("*"))
 
     server.reset()
 

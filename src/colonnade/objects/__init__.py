@@ -1,4 +1,5 @@
-"""Content: bytes under ids. What an object is called, who owns it and when it changed is the store's business.
+"""Content: bytes under ids. What an object is called, who owns it and when it changed is the store's business. So are the
+bytes of small objects (`cloud/s3/content.py`), which never come here.
 
 One Protocol, one file per place where bytes can lie; `load` finds one by name. An id belongs to one write and is never used
 again. Content-addressed ids would share equal bytes, but then every delete needs a count of users, kept in step with the

@@ -52,7 +52,7 @@ def s3(platform: Platform) -> S3:
             now=platform.clock.now(),
         )
         result = dict(operations.perform(call))
-        if "Body" in result:
+        if "Body" in result and not isinstance(result["Body"], bytes):
             stream = result["Body"]
             result["Body"] = b"".join(stream)
             stream.close()

@@ -8,6 +8,7 @@ from typing import Any
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.policy import Decision, Outcome
 from colonnade.kernel.ports import Credential, Principal
+from colonnade.kernel.store.memory import MemoryStore
 from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
 
@@ -45,7 +46,8 @@ class ListedPrincipals:
 
 
 def blobs(platform: Platform) -> int:
-    """How many blobs there are: each must belong to somebody."""
+    """How many blobs and contents there are: each must belong to somebody."""
     store = platform.the(ObjectStore)
     assert isinstance(store, MemoryObjects)
-    return len(store._blobs)
+    assert isinstance(platform.store, MemoryStore)
+    return len(store._blobs) + len(platform.store._contents)

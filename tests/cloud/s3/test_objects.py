@@ -10,9 +10,11 @@ import pytest
 
 from cloud.s3.doubles import S3, STRANGER, ListedPrincipals, blobs
 from colonnade.cloud.s3 import checksums
+from colonnade.cloud.s3.content import SMALL
 from colonnade.kernel.clock import ManualClock
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
+from colonnade.kernel.store.memory import MemoryStore
 from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
 
@@ -196,15 +198,39 @@ def test_an_algorithm_that_is_not_built_is_refused_and_not_skipped(s3: S3, a_buc
 
 
 def test_bytes_that_changed_on_disk_are_not_served(s3: S3, a_bucket: str, platform: Platform) -> None:
-    s3("PutObject", Bucket=a_bucket, Key="k", Body=Body(HELLO))
-    store = platform.the(ObjectStore)
-    assert isinstance(store, MemoryObjects)
-    ((blob, (data, at)),) = store._blobs.items()
-    store._blobs[blob] = (b"H" + data[1:], at)
+    s3("PutObject", Bucket=a_bucket, Key="small", Body=Body(HELLO))
+    s3("PutObject", Bucket=a_bucket, Key="large", Body=Body(b"x" * (SMALL + 1)))
+    files, store = platform.the(ObjectStore), platform.store
+    assert isinstance(files, MemoryObjects)
+    assert isinstance(store, MemoryStore)
+    ((blob, (data, at)),) = files._blobs.items()
+    files._blobs[blob] = (b"H" + data[1:], at)
+    (content,) = store._contents.values()
+    content.data = b"H" + content.data[1:]
 
-    error = refused(s3, "GetObject", Bucket=a_bucket, Key="k")
-    assert (error.code, error.status) == ("InternalError", 500)
-    assert "do not match their checksum" in error.message
+    for key in ("small", "large"):
+        error = refused(s3, "GetObject", Bucket=a_bucket, Key=key)
+        assert (error.code, error.status) == ("InternalError", 500)
+        assert "do not match their checksum" in error.message
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1])
+def test_small_objects_lie_in_the_store_and_large_ones_in_files(
+    s3: S3, a_bucket: str, platform: Platform, size: int
+) -> None:
+    data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    s3("PutObject", Bucket=a_bucket, Key="k", Body=Body(data))
+    s3("CopyObject", Bucket=a_bucket, Key="copy", CopySource="bucket/k")
+    s3("DeleteObject", Bucket=a_bucket, Key="k")
+
+    files = platform.the(ObjectStore)
+    assert isinstance(files, MemoryObjects)
+    assert len(files._blobs) == (1 if size > SMALL else 0)
+    assert blobs(platform) == 1
+    assert s3("GetObject", Bucket=a_bucket, Key="copy")["Body"] == data
+    if size:
+        part = s3("GetObject", Bucket=a_bucket, Key="copy", Range=f"bytes={size - 1}-")
+        assert (part["Body"], part["ContentRange"]) == (data[-1:], f"bytes {size - 1}-{size - 1}/{size}")
 
 
 def test_headers_are_kept_and_may_be_overridden(s3: S3, a_bucket: str) -> None:

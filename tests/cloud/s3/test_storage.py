@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloud.s3.doubles import ROOT, S3, STRANGER, ListedPrincipals
+from colonnade.cloud.s3.content import SMALL
 from colonnade.cloud.s3.storage import S3Storage
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
@@ -47,10 +48,25 @@ def test_large_content_is_read_in_pieces(storage: S3Storage) -> None:
 
 def test_files_are_given_by_their_path(storage: S3Storage, platform: Platform, tmp_path: Path) -> None:
     platform.provide(ObjectStore, FilesystemObjects(tmp_path, durable=False))
-    storage.write(ROOT, "bucket", "k", io.BytesIO(b"data"))
+    data = b"x" * (SMALL + 1)
+    storage.write(ROOT, "bucket", "k", io.BytesIO(data))
+    storage.write(ROOT, "bucket", "small", io.BytesIO(b"data"))
+
     path = storage.read(ROOT, "bucket", "k").local_path
     assert path is not None
-    assert path.read_bytes() == b"data"
+    assert path.read_bytes() == data
+    assert storage.read(ROOT, "bucket", "small").local_path is None, "its bytes lie in the store"
+
+
+@pytest.mark.parametrize("size", [1, SMALL + 1])
+def test_what_was_replaced_since_it_was_looked_up_is_told(storage: S3Storage, size: int) -> None:
+    storage.write(ROOT, "bucket", "k", io.BytesIO(b"1" * size))
+    content = storage.read(ROOT, "bucket", "k")
+    storage.write(ROOT, "bucket", "k", io.BytesIO(b"2" * size))
+
+    with pytest.raises(ServiceError) as caught:
+        content.open()
+    assert caught.value.code == "NoSuchKey"
 
 
 def test_refusals_carry_s3s_codes_and_come_at_once(storage: S3Storage) -> None:

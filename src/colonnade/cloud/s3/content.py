@@ -1,4 +1,8 @@
-"""Bytes on their way in (hashed, verified, kept) and out (verified once more)."""
+"""Bytes on their way in (hashed, verified, kept) and out (verified once more).
+
+Most lie in the object store. Small ones are handed to the transaction that names them, and lie in the store beside their
+document: one commit makes both durable, where a file of its own would take two more fsyncs.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,21 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from typing import Any, Protocol
 
 from colonnade.cloud.s3 import checksums
 from colonnade.cloud.s3.index import ObjectRecord
 from colonnade.cloud.s3.refusals import refusal
 from colonnade.kernel.errors import ServiceError
+from colonnade.kernel.store import Reader
 from colonnade.objects import PIECE, ObjectStore, Reading
+from colonnade.objects.memory import MemoryReading
 
 MOST = 5 * 1024**3
 """Bytes in one PutObject or part."""
+SMALL = 16 * 1024
+"""Bytes up to which an object lies in the store: four of its pages, written twice (log and file)."""
 _WORTH_A_THREAD = 32 * 1024
 
 
@@ -28,25 +37,46 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True)
 class Received:
     blob: str
+    """Empty when the bytes are `small`, and not kept yet."""
     size: int
     md5: bytes
     crc32: int
     algorithm: str
     checksum: str
     """Base64 of the algorithm that the client named; both empty when it named none."""
+    small: bytes | None = None
 
 
-def receive(objects: ObjectStore, parameters: Mapping[str, Any], *, algorithm: str = "") -> Received:
+def receive(
+    objects: ObjectStore, parameters: Mapping[str, Any], *, algorithm: str = "", keep_small: bool = True
+) -> Received:
     """Keep the call's Body. Raises what S3 says to a body that is not what its checksums promise, keeping nothing.
-    `algorithm` is computed when the parameters name none."""
+    `algorithm` is computed when the parameters name none. Without `keep_small` a small body is the caller's to keep."""
     body = parameters.get("Body")
     source: Source = BytesIO(body or b"") if body is None or isinstance(body, bytes) else body
     length: int = getattr(source, "length", None) or 0
     if length > MOST:
         raise refusal("EntityTooLarge", MaxSizeAllowed=str(MOST), ProposedSize=str(length))
     incoming = _Incoming(source, parameters, checksums.wanted(parameters) or algorithm)
-    blob = objects.write(incoming.pieces())
+    pieces = incoming.pieces()
+    begun = [] if keep_small else _beginning(pieces)
+    small = b"".join(begun)
+    if not keep_small and len(small) <= SMALL:
+        return incoming.received("", len(small), small)
+    blob = objects.write(chain(begun, pieces))
     return incoming.received(blob.id, blob.size)
+
+
+def _beginning(pieces: Iterator[bytes]) -> list[bytes]:
+    """All of a small body, or enough of a larger one to know that it is."""
+    begun: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        begun.append(piece)
+        size += len(piece)
+        if size > SMALL:
+            break
+    return begun
 
 
 class _Incoming:
@@ -81,9 +111,9 @@ class _Incoming:
         if self._sum is not None:
             self._sum.update(piece)
 
-    def received(self, blob: str, size: int) -> Received:
+    def received(self, blob: str, size: int, small: bytes | None = None) -> Received:
         checksum = checksums.text(self._digest()) if self._algorithm else ""
-        return Received(blob, size, self._md5.digest(), self._crc32, self._algorithm, checksum)
+        return Received(blob, size, self._md5.digest(), self._crc32, self._algorithm, checksum, small)
 
     def _verify(self) -> None:
         if self._said_md5 is not None:
@@ -135,6 +165,19 @@ class _Aside:
             self._pool.shutdown()
 
 
+def reading(
+    objects: ObjectStore, reader: Reader, found: ObjectRecord, first: int = 0, length: int | None = None
+) -> Reading:
+    """An object's bytes, or some of them. Raises FileNotFoundError when they are gone, which the reader's snapshot keeps
+    those of small ones from."""
+    if not found.content:
+        return objects.open(found.blob, first, length)
+    data = reader.content(found.content)
+    if data is None:
+        raise FileNotFoundError(f"no content {found.content}")
+    return MemoryReading(data[first:] if length is None else data[first : first + length])
+
+
 class Pieces:
     """A Source that hands on what a Reading yields."""
 
@@ -168,12 +211,12 @@ class Download:
     def close(self) -> None:
         self._reading.close()
 
-    def checked(self) -> Download | Loaded:
-        """Small ones are read at once, so that damage is told before the answer begins, and the file is let go."""
+    def checked(self) -> Download | bytes:
+        """Up to a piece is read at once, so that damage is told before the answer begins, and the file is let go."""
         if self.length > PIECE:
             return self
         try:
-            return Loaded(b"".join(self))
+            return b"".join(self)
         finally:
             self.close()
 
@@ -184,18 +227,3 @@ class Download:
             "Put the object again, or restore a backup of the data folder.",
             status=500,
         )
-
-
-class Loaded:
-    """A ByteStream that is in memory already."""
-
-    def __init__(self, data: bytes) -> None:
-        self.length = len(data)
-        self._data = data
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self._data:
-            yield self._data
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -13,7 +13,7 @@ import msgspec
 from colonnade.cloud.s3 import checksums, ranges, requests
 from colonnade.cloud.s3.access import object_arn, on_new_object
 from colonnade.cloud.s3.conditions import check_copying
-from colonnade.cloud.s3.content import MOST, Pieces, Received, receive
+from colonnade.cloud.s3.content import MOST, Pieces, Received, reading, receive
 from colonnade.cloud.s3.index import ObjectRecord, find_bucket, find_object
 from colonnade.cloud.s3.multipart import check_part_number, keep_part, upload_of
 from colonnade.cloud.s3.objects import check_new, checksum_members, keep, quoted
@@ -63,14 +63,14 @@ def copy(call: Call) -> Result:
             f"The specified copy source is larger than the maximum allowable size for a copy source: {MOST}"
         )
         raise refusal("InvalidRequest", what)
-    new = _copied(call, found)
+    new, small = _copied(call, found)
     if replaces:
         new = msgspec.structs.replace(
             new, headers=requests.headers(parameters), metadata=requests.metadata(parameters)
         )
     if parameters.get("TaggingDirective", "COPY") == "REPLACE":
         new = msgspec.structs.replace(new, tags=requests.tags_of_header(parameters))
-    keep(call, new)
+    keep(call, new, small)
     return {
         "CopyObjectResult": {"ETag": quoted(new.etag), "LastModified": new.modified, **checksum_members(new)}
     }
@@ -85,20 +85,21 @@ def _find(call: Call, source: Source) -> ObjectRecord:
     return found
 
 
-def _copied(call: Call, found: ObjectRecord) -> ObjectRecord:
-    """As a new object with bytes of its own. One made of parts becomes whole, so that its ETag is an MD5 again."""
+def _copied(call: Call, found: ObjectRecord) -> tuple[ObjectRecord, bytes | None]:
+    """As a new object with bytes of its own, which are told when they are small. One made of parts becomes whole, so that its ETag is an MD5 again."""
     wanted = str(call.parameters.get("ChecksumAlgorithm", "")).upper() or found.algorithm
     modified = float(int(call.now))
-    if not found.parts and wanted == found.algorithm:
+    if not found.parts and wanted == found.algorithm and not found.content:
         try:
             blob = call.platform.the(ObjectStore).join([found.blob])
         except FileNotFoundError:
             raise _gone(call) from None
-        return msgspec.structs.replace(found, blob=blob.id, modified=modified)
-    received = _read_again(call, found, 0, found.size, wanted)
-    return msgspec.structs.replace(
+        return msgspec.structs.replace(found, blob=blob.id, modified=modified), None
+    received = _read_again(call, found, 0, found.size, wanted, keep_small=False)
+    new = msgspec.structs.replace(
         found,
         blob=received.blob,
+        content=0,
         etag=received.md5.hex(),
         crc32=received.crc32,
         algorithm=received.algorithm,
@@ -107,16 +108,20 @@ def _copied(call: Call, found: ObjectRecord) -> ObjectRecord:
         parts=[],
         modified=modified,
     )
+    return new, received.small
 
 
-def _read_again(call: Call, found: ObjectRecord, first: int, length: int, algorithm: str) -> Received:
+def _read_again(
+    call: Call, found: ObjectRecord, first: int, length: int, algorithm: str, *, keep_small: bool = True
+) -> Received:
     blobs = call.platform.the(ObjectStore)
     try:
-        reading = blobs.open(found.blob, first, length)
+        with call.platform.store.read() as reader:
+            source = reading(blobs, reader, found, first, length)
     except FileNotFoundError:
         raise _gone(call) from None
-    with closing(reading):
-        return receive(blobs, {"Body": Pieces(reading)}, algorithm=algorithm)
+    with closing(source):
+        return receive(blobs, {"Body": Pieces(source)}, algorithm=algorithm, keep_small=keep_small)
 
 
 def _gone(call: Call) -> Exception:

@@ -36,6 +36,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class ObjectRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     blob: str
+    """Empty for small objects, whose bytes are a content of the store."""
     size: int
     etag: str
     """Without quotes: MD5, or MD5 of the parts' MD5s with `-<number of parts>`."""
@@ -53,6 +54,8 @@ class ObjectRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base64; for composite ones with `-<number of parts>`."""
     checksum_type: str = "FULL_OBJECT"
     parts: list[Part] = []
+    content: int = 0
+    """The number of a small object's bytes in the store; 0 for those with a blob."""
 
 
 class Upload(msgspec.Struct, frozen=True, omit_defaults=True):

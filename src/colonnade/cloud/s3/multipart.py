@@ -184,7 +184,7 @@ def complete(call: Call) -> Result:
     except BaseException:
         blobs.delete(whole.id)
         raise
-    for blob in (*(part.blob for part in uploaded), *([replaced.blob] if replaced else [])):
+    for blob in (*(part.blob for part in uploaded), *([replaced] if replaced else [])):
         blobs.delete(blob)
     bucket, key = call.parameters["Bucket"], upload.key
     location = f"http://{call.details.get('host', 's3.amazonaws.com')}/{bucket}/{key}"
@@ -280,10 +280,8 @@ def _joined(
     )
 
 
-def _finish(
-    transaction: Transaction, call: Call, chosen: Sequence[UploadedPart], new: ObjectRecord
-) -> ObjectRecord | None:
-    """Upload and parts become the object. Raises InvalidPart when a part was uploaded anew meanwhile."""
+def _finish(transaction: Transaction, call: Call, chosen: Sequence[UploadedPart], new: ObjectRecord) -> str:
+    """Upload and parts become the object; the blob that it replaces. Raises InvalidPart when a part was uploaded anew meanwhile."""
     upload = _find(transaction, call)
     now = {part.number: part for part in _parts_of(transaction, call)}
     for part in chosen:

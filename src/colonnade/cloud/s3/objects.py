@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from colonnade.cloud.s3 import checksums, ranges, requests
 from colonnade.cloud.s3.access import object_arn, on_new_object, on_object
 from colonnade.cloud.s3.conditions import check_reading, check_writing
-from colonnade.cloud.s3.content import Download, receive
+from colonnade.cloud.s3.content import Download, reading, receive
 from colonnade.cloud.s3.index import ObjectRecord, bucket_of, find_object, objects, put_object, record
 from colonnade.cloud.s3.refusals import invalid_argument, refusal
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.ports import Principals
-from colonnade.kernel.store import Transaction
+from colonnade.kernel.store import Reader, Transaction
 from colonnade.objects import ObjectStore
 
 
@@ -23,7 +25,7 @@ def put(call: Call) -> Result:
     parameters = call.parameters
     check_new(call)
     blobs = call.platform.the(ObjectStore)
-    received = receive(blobs, parameters)
+    received = receive(blobs, parameters, keep_small=False)
     new = ObjectRecord(
         blob=received.blob,
         size=received.size,
@@ -36,7 +38,7 @@ def put(call: Call) -> Result:
         algorithm=received.algorithm,
         checksum=received.checksum,
     )
-    keep(call, new)
+    keep(call, new, received.small)
     return {"ETag": quoted(new.etag), **checksum_members(new)}
 
 
@@ -54,41 +56,49 @@ def check_new(call: Call) -> None:
             check_writing(parameters, parameters["Key"], record(stored) if stored else None)
 
 
-def keep(call: Call, new: ObjectRecord) -> None:
-    """Put the record under the call's key; its blob goes when that fails, its predecessor's when it is done."""
+def keep(call: Call, new: ObjectRecord, small: bytes | None = None) -> None:
+    """Put the record, and its bytes if they are `small`, under the call's key. Its blob goes when that fails, its
+    predecessor's when it is done."""
     blobs = call.platform.the(ObjectStore)
     try:
         with call.platform.store.write() as transaction:
+            if small is not None:
+                new = msgspec.structs.replace(new, content=transaction.add_content(small))
             replaced = replace_object(transaction, call, new)
     except BaseException:
-        blobs.delete(new.blob)
+        if new.blob:
+            blobs.delete(new.blob)
         raise
-    if replaced is not None:
-        blobs.delete(replaced.blob)
+    if replaced:
+        blobs.delete(replaced)
 
 
-def replace_object(transaction: Transaction, call: Call, new: ObjectRecord) -> ObjectRecord | None:
-    """What was there before. The bucket and the conditions are asked again, now that nobody else writes."""
+def replace_object(transaction: Transaction, call: Call, new: ObjectRecord) -> str:
+    """The blob that nobody names any more; empty when there is none. The bucket and the conditions are asked again, now that nobody else writes."""
     bucket, key = bucket_of(transaction, call).name, call.parameters["Key"]
     stored = transaction.get(objects(call.partition, bucket).key(key))
     current = record(stored) if stored else None
     check_writing(call.parameters, key, current)
+    if current is not None and current.content:
+        transaction.remove_content(current.content)
     put_object(transaction, call, bucket, key, new)
-    return current
+    return current.blob if current is not None else ""
 
 
 @operation("s3", "GetObject", demand=on_object("GetObject"))
 def get(call: Call) -> Result:
+    blobs = call.platform.the(ObjectStore)
     for _ in range(10):
-        found = find_readable(call)
-        check_reading(call.parameters, found)
-        part = _part(call, found)
-        first, last = part or (0, found.size - 1)
-        try:
-            reading = call.platform.the(ObjectStore).open(found.blob, first, last - first + 1)
-        except FileNotFoundError:
-            continue  # Replaced between the two looks: the new one will be there.
-        return {**describe(call, found, part), "Body": Download(found, reading).checked()}
+        with call.platform.store.read() as reader:
+            found = find_readable(call, reader)
+            check_reading(call.parameters, found)
+            part = _part(call, found)
+            first, last = part or (0, found.size - 1)
+            try:
+                source = reading(blobs, reader, found, first, last - first + 1)
+            except FileNotFoundError:
+                continue  # Replaced between the two looks: the new one will be there.
+        return {**describe(call, found, part), "Body": Download(found, source).checked()}
     raise ServiceError(
         "InternalError",
         f"The bytes of {call.parameters['Bucket']}/{call.parameters['Key']} are missing on disk. Put the object again, or "
@@ -99,24 +109,28 @@ def get(call: Call) -> Result:
 
 @operation("s3", "HeadObject", demand=on_object("GetObject"))
 def head(call: Call) -> Result:
-    found = find_readable(call)
+    found = look_up(call)
     check_reading(call.parameters, found)
     return describe(call, found, _part(call, found))
 
 
-def find_readable(call: Call) -> ObjectRecord:
+def look_up(call: Call) -> ObjectRecord:
+    with call.platform.store.read() as reader:
+        return find_readable(call, reader)
+
+
+def find_readable(call: Call, reader: Reader) -> ObjectRecord:
     """Raises NoSuchKey only to those who may know which keys there are."""
     requests.check_version(call.parameters)
     requests.check_options(call.parameters)
-    with call.platform.store.read() as reader:
-        bucket = bucket_of(reader, call).name
-        try:
-            return find_object(reader, call, bucket, call.parameters["Key"])
-        except ServiceError:
-            allows = call.platform.the(Principals).allows
-            if not allows(call.principal, "s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}"):
-                raise refusal("AccessDenied") from None
-            raise
+    bucket = bucket_of(reader, call).name
+    try:
+        return find_object(reader, call, bucket, call.parameters["Key"])
+    except ServiceError:
+        allows = call.platform.the(Principals).allows
+        if not allows(call.principal, "s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}"):
+            raise refusal("AccessDenied") from None
+        raise
 
 
 def _part(call: Call, found: ObjectRecord) -> tuple[int, int] | None:
@@ -176,7 +190,7 @@ def checksum_members(found: ObjectRecord) -> dict[str, str]:
 
 @operation("s3", "GetObjectAttributes", demand=on_object("GetObject", "GetObjectAttributes"))
 def attributes(call: Call) -> Result:
-    found = find_readable(call)
+    found = look_up(call)
     known: dict[str, Any] = {
         "ETag": found.etag,
         "Checksum": checksum_members(found),
@@ -219,24 +233,26 @@ def delete(call: Call) -> Result:
     requests.check_version(call.parameters)
     requests.check_options(call.parameters)
     blob = _remove(call, call.parameters["Key"])
-    if blob is not None:
+    if blob:
         call.platform.the(ObjectStore).delete(blob)
     return {}
 
 
-def _remove(call: Call, key: str) -> str | None:
-    """The blob that nobody names any more."""
+def _remove(call: Call, key: str) -> str:
     with call.platform.store.write() as transaction:
         return remove_from(transaction, call, key, call.parameters)
 
 
-def remove_from(transaction: Transaction, call: Call, key: str, conditions: Mapping[str, Any]) -> str | None:
+def remove_from(transaction: Transaction, call: Call, key: str, conditions: Mapping[str, Any]) -> str:
+    """The blob that nobody names any more; empty when there is none."""
     stored_key = objects(call.partition, bucket_of(transaction, call).name).key(key)
     stored = transaction.get(stored_key)
     current = record(stored) if stored else None
     check_writing({name: value for name, value in conditions.items() if name == "IfMatch"}, key, current)
     if current is None:
-        return None
+        return ""
+    if current.content:
+        transaction.remove_content(current.content)
     transaction.delete(stored_key)
     return current.blob
 
@@ -281,5 +297,5 @@ def _delete_all(
                 errors.append({"Key": entry["Key"], "Code": error.code, "Message": error.message})
                 continue
             deleted.append({"Key": entry["Key"]})
-            blobs += [blob] if blob is not None else []
+            blobs += [blob] if blob else []
     return deleted, errors, blobs

@@ -30,6 +30,7 @@ def named_blobs(reader: Reader) -> Iterator[str]:
     for bucket in reader.scan_types("s3", "bucket"):
         partition, name = bucket.key.partition, bucket.key.name
         for row in each(reader, objects(partition, name)):
-            yield record(row).blob
+            if blob := record(row).blob:
+                yield blob
         for row in each(reader, parts(partition, name)):
             yield msgspec.convert(row.document, UploadedPart).blob

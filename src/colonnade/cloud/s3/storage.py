@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from colonnade.cloud.s3 import objects as operations_on_objects
-from colonnade.cloud.s3.content import Download
+from colonnade.cloud.s3.content import Download, reading
 from colonnade.cloud.s3.index import ObjectRecord, bucket_of, objects, record
 from colonnade.kernel import operations
 from colonnade.kernel.arns import Arn
@@ -35,8 +35,8 @@ class S3Storage:
 
     def read(self, principal: Principal, bucket: str, key: str) -> ObjectContent:
         call = self._call(principal, "GetObject", {"Bucket": bucket, "Key": key})
-        found = operations_on_objects.find_readable(call)
-        return Content(self._platform.the(ObjectStore), _info(bucket, key, found), found)
+        found = operations_on_objects.look_up(call)
+        return Content(self._platform, _info(bucket, key, found), found)
 
     def write(
         self,
@@ -98,18 +98,19 @@ def _info(bucket: str, key: str, found: ObjectRecord) -> ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    blobs: ObjectStore
+    platform: Platform
     info: ObjectInfo
     found: ObjectRecord
 
     @property
     def local_path(self) -> Path | None:
-        return self.blobs.path(self.found.blob)
+        return None if self.found.content else self.platform.the(ObjectStore).path(self.found.blob)
 
     def open(self) -> BinaryIO:
         """Raises NoSuchKey when the object was replaced or deleted since it was looked up."""
         try:
-            reading = self.blobs.open(self.found.blob)
+            with self.platform.store.read() as reader:
+                source = reading(self.platform.the(ObjectStore), reader, self.found)
         except FileNotFoundError:
             raise ServiceError(
                 "NoSuchKey",
@@ -117,7 +118,7 @@ class Content:
                 status=404,
                 members={"Key": self.info.key},
             ) from None
-        return io.BufferedReader(_Raw(Download(self.found, reading)))
+        return io.BufferedReader(_Raw(Download(self.found, source)))
 
 
 class _Raw(io.RawIOBase):
