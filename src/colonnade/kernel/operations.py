@@ -17,7 +17,8 @@ from typing import Any
 from colonnade.kernel import arns, models
 from colonnade.kernel.errors import ServiceError, not_implemented
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.policy.decision import Outcome
+from colonnade.kernel.policy.decision import Decision, Outcome
+from colonnade.kernel.policy.document import Kind
 from colonnade.kernel.ports import Principal, Principals
 from colonnade.kernel.store import Event, Scope, Transaction
 
@@ -189,16 +190,38 @@ def demands(target: Operation, call: Call) -> Sequence[tuple[str, str]]:
     return [(f"{prefix}:{target.name}", finder(call) if finder else "*")]
 
 
+Judge = Callable[[Call, str, str, Mapping[str, Any] | None], Decision]
+"""What all policies that concern it make of (action, resource ARN, condition keys): the caller's and the resource's own."""
+_judges: dict[str, Judge] = {}
+
+
+def judges(service: str) -> Callable[[Judge], Judge]:
+    """Mark how a service whose resources have policies of their own decides; without one the caller's policies do alone."""
+
+    def register(judge: Judge) -> Judge:
+        _judges[service] = judge
+        return judge
+
+    return register
+
+
+def ruling(
+    call: Call, action: str, resource: str, context: Mapping[str, Any] | None = None, *, service: str = ""
+) -> Decision:
+    """May the caller do this? For operations that ask more than their demands; `service` is whose resource it is."""
+    judge = _judges.get(service or call.service)
+    if judge is not None:
+        return judge(call, action, resource, context)
+    return call.platform.the(Principals).decide(call.principal, action, resource, context)
+
+
 def authorise(target: Operation, call: Call) -> None:
     """Raises AccessDeniedException (AccessDenied in the XML protocols) unless every demand is allowed: deny by default."""
-    principals = call.platform.the(Principals)
     context = _context(target, call)
     for action, resource in demands(target, call):
-        if not principals.allows(call.principal, action, resource, context):
-            decision = principals.decide(call.principal, action, resource, context)
-            raise _denied(
-                target, call, action, resource, explicitly=decision.outcome is Outcome.EXPLICIT_DENY
-            )
+        decision = ruling(call, action, resource, context, service=target.service)
+        if not decision.allowed:
+            raise _denied(target, call, action, resource, decision)
 
 
 def _context(target: Operation, call: Call) -> Mapping[str, Any] | None:
@@ -206,20 +229,26 @@ def _context(target: Operation, call: Call) -> Mapping[str, Any] | None:
     return {**own, "aws:SourceIp": call.source} if call.source else own or None
 
 
-def _denied(target: Operation, call: Call, action: str, resource: str, *, explicitly: bool) -> ServiceError:
+def _denied(target: Operation, call: Call, action: str, resource: str, decision: Decision) -> ServiceError:
     protocol = models.service(target.service).protocol
     xml = protocol in ("query", "rest-xml")
-    why = (
-        "with an explicit deny in an identity-based policy"
-        if explicitly
-        else "because no identity-based policy allows the action"
-    )
     return ServiceError(
         "AccessDenied" if xml else "AccessDeniedException",
-        f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {resource} {why}",
+        f"User: {call.principal.arn} is not authorized to perform: {action} on resource: {resource} "
+        + _why(target, call, action, resource, decision),
         # What has no routes knows no statuses either: RPC in JSON or CBOR refuses everything by 400.
         status=400 if protocol in ("json", "smithy-rpc-v2-cbor") else 403,
     )
+
+
+def _why(target: Operation, call: Call, action: str, resource: str, decision: Decision) -> str:
+    if decision.outcome is Outcome.EXPLICIT_DENY:
+        of_resource = any(match.policy.kind is Kind.RESOURCE for match in decision.matched)
+        return f"with an explicit deny in {'a resource' if of_resource else 'an identity'}-based policy"
+    own = target.service not in _judges or not call.platform.the(Principals).allows(
+        call.principal, action, resource, _context(target, call)
+    )
+    return f"because no {'identity' if own else 'resource'}-based policy allows the action"
 
 
 def perform(call: Call) -> Result:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from colonnade.kernel.policy import Decision
+    from colonnade.kernel.policy import Decision, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,21 @@ class Principals(Protocol):
     ) -> Decision:
         """`allows` with its reasons: where a resource has a policy of its own (a bucket, a role's trust), silence here and an
         explicit deny are different things."""
+        ...
+
+    def decide_with(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        policy: Policy,
+        context: Mapping[str, Any] | None = None,
+        *,
+        alone: bool = False,
+    ) -> Decision:
+        """`decide` together with the policy of a resource in the principal's own account: either may allow, none may deny. Where the
+        resource's policy names the account as a whole, it lets the principal's policies decide. `alone`: those count only where it
+        does (keys), so that the resource's policy is the root of all access."""
         ...
 
     def assume_for_service(self, role_arn: str, service: str, session: str) -> Principal:
@@ -128,12 +143,47 @@ class Storage(Protocol):
         source: BinaryIO,
         *,
         content_type: str = "binary/octet-stream",
+        kms_key_id: str = "",
     ) -> ObjectInfo:
-        """Durable and atomically visible when it returns. `source` is read to its end, in pieces."""
+        """Durable and atomically visible when it returns. `source` is read to its end, in pieces. With a KMS key (id, ARN or alias)
+        it is encrypted under that, else as the bucket's default says."""
         ...
 
     def delete(self, principal: Principal, bucket: str, key: str) -> None:
         """Silent when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    key_arn: str
+    plaintext: bytes = field(repr=False)
+    wrapped: bytes = field(repr=False)
+    """The same, encrypted under the key: what is kept beside the data."""
+
+
+class Keys(Protocol):
+    """KMS for services that encrypt, always as somebody: key policies, identity policies and grants apply as over the wire.
+
+    Raises ServiceError with KMS's codes: AccessDeniedException, NotFoundException, DisabledException, KMSInvalidStateException,
+    InvalidCiphertextException.
+    """
+
+    def data_key(
+        self, principal: Principal, region: str, key_id: str, context: Mapping[str, str], *, service: str
+    ) -> DataKey:
+        """GenerateDataKey of 256 bits. `key_id` is an id, an ARN or an alias; `alias/aws/<service>` comes into being at its first
+        use. `service` asks on the principal's behalf (`kms:ViaService`)."""
+        ...
+
+    def unwrap(
+        self, principal: Principal, region: str, wrapped: bytes, context: Mapping[str, str], *, service: str
+    ) -> bytes:
+        """Decrypt. The context must be the one that the key was wrapped with."""
+        ...
+
+    def own(self, purpose: str) -> bytes:
+        """256 bits for a service's own encryption, the same for the same purpose: derived from the master key, known to nobody."""
         ...
 
 

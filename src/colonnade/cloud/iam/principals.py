@@ -25,8 +25,10 @@ from colonnade.kernel.policy import (
     Policy,
     decide,
     intersection,
+    names_of,
     parse,
     service_name,
+    union,
 )
 from colonnade.kernel.ports import Credential, Principal
 from colonnade.kernel.signals import Signals
@@ -117,6 +119,53 @@ class StoredPrincipals:
         if not decision.conditional:
             _keep(snapshot.decisions, asked, decision)
         return decision
+
+    def decide_with(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        policy: Policy,
+        context: Mapping[str, Any] | None = None,
+        *,
+        alone: bool = False,
+    ) -> Decision:
+        identity = self.identity(principal.identity_arn) if principal.kind in ("user", "role") else None
+        full = {**self._facts(principal, identity), **(context or {})}
+        whole, root = (
+            decide([policy], action, resource, names=names_of(principal), context=full),
+            principal.kind == "root",
+        )
+        named = decide([policy], action, resource, names=names_of(principal, with_account=root), context=full)
+        own = self.decide(principal, action, resource, context)
+        if Outcome.EXPLICIT_DENY in (own.outcome, whole.outcome):
+            return union([own, whole])
+        if named.allowed and self._may_be_granted(principal, identity, action, resource, full):
+            return named
+        if own.allowed and (whole.allowed or not alone):
+            return own
+        return Decision(Outcome.IMPLICIT_DENY, conditional=True)
+
+    def _may_be_granted(
+        self,
+        principal: Principal,
+        identity: Identity | None,
+        action: str,
+        resource: str,
+        context: Mapping[str, Any],
+    ) -> bool:
+        """Whether a resource's policy can give it to the principal: one that still is who it was, within what narrows it."""
+        if principal.kind not in ("user", "role"):
+            return _narrowed(Decision(Outcome.ALLOWED), principal, action, resource, context).allowed
+        if identity is None:
+            return self._lenient and _is_role(principal.identity_arn)
+        if identity.id != principal.user_id.partition(":")[0]:
+            return False
+        narrowed = _narrowed(Decision(Outcome.ALLOWED), principal, action, resource, context)
+        if identity.boundary is not None and principal.kind == "role":
+            within = decide([identity.boundary], action, resource, context=context)
+            narrowed = intersection([narrowed, within])
+        return narrowed.allowed
 
     def identity(self, arn: str) -> Identity | None:
         snapshot = self._snapshot
