@@ -11,9 +11,13 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_REQUEST = struct.Struct("<IBHHH")
+_REQUEST = struct.Struct("<IBHHHH")
 _ANSWER = struct.Struct("<IHHH")
 INVOKE, PING = 1, 2
+STORE, LOAD, UNLOAD = 10, 11, 12
+"""Of a replica that holds many models: a piece of a model's archive, and taking the model into memory or out of it."""
+NOT_LOADED, NO_MEMORY = 1404, 1507
+"""Statuses that no model can answer: the model that a request names is not there, or has no room."""
 MAX_FRAME = 128 * 1024 * 1024
 """Bytes after the header. A replica runs user code: what it sends is not trusted."""
 
@@ -28,6 +32,8 @@ class Request(NamedTuple):
     content_type: str = ""
     accept: str = ""
     custom_attributes: str = ""
+    model: str = ""
+    """Which one, where the replica holds many."""
 
 
 class Answer(NamedTuple):
@@ -42,9 +48,10 @@ def pack_request(request: Request) -> bytes:
     content_type = request.content_type.encode("latin-1", "replace")
     accept = request.accept.encode("latin-1", "replace")
     custom = request.custom_attributes.encode("latin-1", "replace")
-    total = len(content_type) + len(accept) + len(custom) + len(request.body)
-    header = _REQUEST.pack(total, request.kind, len(content_type), len(accept), len(custom))
-    return b"".join((header, content_type, accept, custom, request.body))
+    model = request.model.encode("latin-1", "replace")
+    total = len(content_type) + len(accept) + len(custom) + len(model) + len(request.body)
+    header = _REQUEST.pack(total, request.kind, len(content_type), len(accept), len(custom), len(model))
+    return b"".join((header, content_type, accept, custom, model, request.body))
 
 
 def pack_answer(answer: Answer) -> bytes:
@@ -71,8 +78,8 @@ class Requests:
         """The requests that `data` completes."""
         self._buffer += data
         while (parts := _cut(self._buffer, _REQUEST)) is not None:
-            kind, (content_type, accept, custom), body = parts
-            yield Request(kind, body, content_type, accept, custom)
+            kind, (content_type, accept, custom, model), body = parts
+            yield Request(kind, body, content_type, accept, custom, model)
 
 
 class Answers:
