@@ -179,6 +179,7 @@ def _load_with_executor(settings: Settings, platform: Platform) -> None:
 def _provide_executor(settings: Settings, platform: Platform) -> None:
     from colonnade.executors import Executor, load
     from colonnade.serving.artifacts import Artifacts
+    from colonnade.serving.capture import Spool
 
     executor: Callable[..., Executor] = load(settings.executor)
     platform.provide(
@@ -191,6 +192,7 @@ def _provide_executor(settings: Settings, platform: Platform) -> None:
         ),
     )
     platform.provide(Artifacts, Artifacts(settings.data / "models"))
+    platform.provide(Spool, Spool(settings.data / "capture"))
 
 
 def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None:
@@ -200,6 +202,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     from colonnade.gateway.app import build
     from colonnade.gateway.connection import configuration
     from colonnade.gateway.metrics import Metrics
+    from colonnade.serving.capture import Recorder
     from colonnade.serving.router import Router
     from colonnade.serving.snapshot import Snapshot
 
@@ -208,7 +211,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     platform.provide(Metrics, Metrics(settings.data))
     platform.the(Measures).invocations_from(partial(_invocations, router))
     report_when_asked(platform.signals, platform.the(Measures), settings.data, f"worker-{os.getpid()}")
-    routes = Snapshot(platform, router)
+    routes = Snapshot(platform, router, Recorder(settings.data / "capture", platform.clock.now))
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

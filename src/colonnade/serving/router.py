@@ -17,6 +17,7 @@ from typing import NamedTuple
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.store import Key
 from colonnade.serving import faults
+from colonnade.serving.capture import Sample
 from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.frames import INVOKE, Request
 from colonnade.serving.frames import Answer as ReplicaAnswer
@@ -136,6 +137,8 @@ class Router:
             counters.invocations += 1
             counters.model_seconds += time.perf_counter() - began
         if 200 <= answer.status < 300:
+            if (capture := variant.capture) is not None and capture.wants(self._random):
+                capture.note(_sample(invocation, answer))
             return Answer(answer.body, answer.content_type, variant.name, answer.custom_attributes)
         if 400 <= answer.status < 500:
             counters.client_errors += 1
@@ -205,3 +208,14 @@ class Router:
             await future
         finally:
             waiting.discard(future)
+
+
+def _sample(invocation: Invocation, answer: ReplicaAnswer) -> Sample:
+    return Sample(
+        invocation.body,
+        invocation.content_type,
+        answer.body,
+        answer.content_type,
+        invocation.custom_attributes,
+        invocation.inference_id,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from colonnade.serving.capture import Capture
 from colonnade.serving.faults import Place, container_not_found, not_offered, variant_not_found
 from colonnade.serving.instances import Instance, Slot
 
@@ -76,6 +77,7 @@ class Variant:
     containers: Sequence[Container]
     direct: bool = False
     """InferenceExecutionConfig.Mode Direct: each call names its container; otherwise it goes through all of them in order."""
+    capture: Capture | None = None
     counters: Counters = field(default_factory=Counters)
     slot: Slot | None = field(init=False)
     """Set when a compiled model is all there is: the shortest way to an answer."""

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import key_of, wake
 from colonnade.kernel.store import Key
+from colonnade.serving.capture import Capture, Recorder, Terms
 from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.faults import Place
 from colonnade.serving.instances import Instance, Predicts, Replica, Slot
@@ -46,9 +47,10 @@ def endpoint_key(route: Key) -> Key:
 class Snapshot:
     """Made before the worker serves (it subscribes at once); `start` is awaited on the worker's event loop."""
 
-    def __init__(self, platform: Platform, router: Router) -> None:
+    def __init__(self, platform: Platform, router: Router, recorder: Recorder) -> None:
         self._platform = platform
         self.router = router
+        self._recorder = recorder
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._one_at_a_time = threading.Lock()
@@ -79,7 +81,10 @@ class Snapshot:
             with self._platform.store.read() as reader:
                 stored = reader.get(route_key(endpoint))
             if stored is None:
+                captured = _captures(self.router.route(endpoint))
                 self._on_loop(self._remove(endpoint))
+                for capture in captured:
+                    self._recorder.finish(capture.terms.spool)
                 return
             models = _load_models(stored.document, self._known_models(endpoint))
             self._on_loop(self._install(endpoint, stored.document, models, strict=strict))
@@ -121,7 +126,7 @@ class Snapshot:
             raise
         instances: dict[str, Instance] = {**models, **replicas}
         place = Place(endpoint.account, endpoint.region, document["EndpointName"])
-        variants = [_variant(described, instances) for described in document["variants"]]
+        variants = [_variant(described, instances, self._recorder) for described in document["variants"]]
         self.router.install(endpoint, Route(place, document["generation"], variants))
 
     def _replica(self, endpoint: Key, address: str) -> Replica:
@@ -176,7 +181,7 @@ def _name(instance: Mapping[str, Any]) -> str:
     return json.dumps([instance["compiled"], instance.get("environment", {})], sort_keys=True)
 
 
-def _variant(described: Mapping[str, Any], instances: Mapping[str, Instance]) -> Variant:
+def _variant(described: Mapping[str, Any], instances: Mapping[str, Instance], recorder: Recorder) -> Variant:
     containers = [
         Container(
             container["name"],
@@ -185,4 +190,11 @@ def _variant(described: Mapping[str, Any], instances: Mapping[str, Instance]) ->
         )
         for container in described["containers"]
     ]
-    return Variant(described["name"], described["weight"], containers, direct=described.get("direct", False))
+    terms = described.get("capture")
+    capture = Capture(recorder, Terms.read(terms), described["name"]) if terms else None
+    return Variant(described["name"], described["weight"], containers, described["direct"], capture)
+
+
+def _captures(route: Route | None) -> list[Capture]:
+    variants = [] if route is None else route.variants.values()
+    return [variant.capture for variant in variants if variant.capture is not None]

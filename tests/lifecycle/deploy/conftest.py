@@ -42,6 +42,7 @@ from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store import Key
 from colonnade.kernel.store.memory import MemoryStore
 from colonnade.serving.artifacts import Artifacts
+from colonnade.serving.capture import Recorder, Spool
 from colonnade.serving.router import Router
 from colonnade.serving.snapshot import Snapshot
 from colonnade.testing.executor import BytesContent
@@ -82,9 +83,20 @@ class Objects:
         raise NotImplementedError
 
     def write(
-        self, principal: Principal, bucket: str, key: str, source: BinaryIO, *, content_type: str = ""
+        self,
+        principal: Principal,
+        bucket: str,
+        key: str,
+        source: BinaryIO,
+        *,
+        content_type: str = "",
+        kms_key_id: str = "",
     ) -> ObjectInfo:
-        raise NotImplementedError
+        url = f"s3://{bucket}/{key}"
+        if f"s3://{bucket}" in self.denied:
+            raise ServiceError("AccessDenied", "Access Denied", status=403)
+        self.held[url] = source.read()
+        return ObjectInfo(bucket, key, len(self.held[url]), "", 0.0)
 
     def delete(self, principal: Principal, bucket: str, key: str) -> None:
         raise NotImplementedError
@@ -145,6 +157,7 @@ class Bench:
     def __init__(self, folder: Path, models: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.models = models
+        self.captures = folder / "capture"
         self.objects, self.logs = Objects(), Logs()
         self.executor = ProcessExecutor(folder / "work", isolation="auto", lifeline=folder / "alive")
         self.platform = self.platform_on(MemoryStore(), LocalSignals())
@@ -160,7 +173,9 @@ class Bench:
         platform.provide(Artifacts, Artifacts(self.models))
         platform.provide(Router, Router(seed=1))
         platform.provide(WorkCredentials, StoredWorkCredentials(platform, "secret", "http://127.0.0.1:1"))
-        self.on_loop(Snapshot(platform, platform.the(Router)).start())
+        platform.provide(Spool, Spool(self.captures))
+        recorder = Recorder(self.captures, platform.clock.now)
+        self.on_loop(Snapshot(platform, platform.the(Router), recorder).start())
         return platform
 
     def on_loop(self, work: Any) -> Any:
@@ -223,12 +238,12 @@ class Bench:
         held = {"code/inference.py": code, **files}
         self.model(name, self.upload(f"{name}.tar.gz", held), SCIKIT_LEARN)
 
-    def config(self, name: str, *variants: Mapping[str, Any]) -> None:
+    def config(self, name: str, *variants: Mapping[str, Any], **more: Any) -> None:
         complete = [
             {"InitialInstanceCount": 1, "InstanceType": "ml.m5.large", "VariantName": "AllTraffic", **variant}
             for variant in variants
         ]
-        self.do("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=complete)
+        self.do("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=complete, **more)
 
     def endpoint(self, name: str, config: str) -> None:
         self.do("CreateEndpoint", EndpointName=name, EndpointConfigName=config)

@@ -8,6 +8,7 @@ from typing import Any
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Effect, Result, operation
 from colonnade.kernel.resources import Refusal, Resource
+from colonnade.lifecycle.deploy.endpoint import capture
 from colonnade.lifecycle.deploy.model.operations import MODELS
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
 
@@ -48,8 +49,6 @@ _NOT_YET_IN_VARIANT = {
 @operation("sagemaker", "CreateEndpointConfig", effect=Effect.STORED)
 def create_endpoint_config(call: Call) -> Result:
     refuse(call.parameters, _NOT_YET)
-    if call.parameters.get("DataCaptureConfig", {}).get("EnableCapture"):
-        raise not_yet("DataCaptureConfig with EnableCapture", "Leave it out.")
     variants = call.parameters["ProductionVariants"]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) != len(names):
@@ -58,6 +57,7 @@ def create_endpoint_config(call: Call) -> Result:
         )
     for variant in variants:
         _check(call, variant)
+    capture.check(call.parameters)
     return ENDPOINT_CONFIGS.create(call)
 
 

@@ -13,7 +13,7 @@ from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.reconcile import wake
 from colonnade.kernel.resources import Edit
 from colonnade.kernel.store import Document
-from colonnade.lifecycle.deploy.endpoint import states, views
+from colonnade.lifecycle.deploy.endpoint import capture, states, views
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
 from colonnade.lifecycle.deploy.model.operations import (
@@ -37,7 +37,7 @@ def create_endpoint(call: Call) -> Result:
         "LastModifiedTime": call.now,
         "_id": call.platform.ids.token(8).lower(),
     }
-    document["_next"] = _plan(call, document, _variants(call))
+    document["_next"] = _plan(call, document, *_configured(call))
     return ENDPOINTS.create(call, document, active=True)
 
 
@@ -58,11 +58,11 @@ def update_endpoint(call: Call) -> Result:
     before = ENDPOINTS.find(call.platform, ENDPOINTS.key(call)).document
     states.refuse_unless_changeable(before)
     ENDPOINT_CONFIGS.find(call.platform, ENDPOINT_CONFIGS.key(call, before["EndpointConfigName"]))
-    variants = _variants(call)
+    config, variants = _configured(call)
 
     def edit(document: Document) -> None:
         states.refuse_unless_changeable(document)
-        plan = _plan(call, document, variants)
+        plan = _plan(call, document, config, variants)
         _retain(plan, document["_live"], kept)
         states.begin(document, plan, call.now)
 
@@ -120,17 +120,21 @@ def _check_deployment(call: Call) -> None:
         raise not_yet("TerminationWaitInSeconds", "Leave it out.")
 
 
-def _plan(call: Call, document: Document, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _plan(
+    call: Call, document: Document, config: Mapping[str, Any], variants: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Variants with generations of their own: none shares instances with what is served."""
     numbered = [{**variant, "generation": states.next_generation(document)} for variant in variants]
-    return {"config": call.parameters["EndpointConfigName"], "began": call.now, "variants": numbered}
+    plan = {"config": call.parameters["EndpointConfigName"], "began": call.now, "variants": numbered}
+    capture.begin(document, plan, config)
+    return plan
 
 
-def _variants(call: Call) -> list[dict[str, Any]]:
-    """Those of the configuration that the call names, with their models as they are now."""
+def _configured(call: Call) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+    """The configuration that the call names, and its variants with their models as they are now."""
     key = ENDPOINT_CONFIGS.key(call, call.parameters["EndpointConfigName"])
     config = ENDPOINT_CONFIGS.find(call.platform, key).document
-    return [_variant(call, described) for described in config["ProductionVariants"]]
+    return config, [_variant(call, described) for described in config["ProductionVariants"]]
 
 
 def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:

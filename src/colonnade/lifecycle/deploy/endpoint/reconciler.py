@@ -12,12 +12,12 @@ from typing import Any
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Document, Key
-from colonnade.lifecycle.deploy.endpoint import routes, states
+from colonnade.lifecycle.deploy.endpoint import capture, routes, states
 from colonnade.lifecycle.deploy.endpoint.replicas import Replicas
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
 
-_SOON, _WATCHING = 0.1, 1.0
+_SOON, _WATCHING, _DELIVERING = 0.1, 1.0, 5.0
 _ENVIRONMENT = (
     "SAGEMAKER_INFERENCE_OUTPUT",
     "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
@@ -41,7 +41,7 @@ def reconcile(platform: Platform, key: Key) -> Outcome:
     replicas = Replicas(platform, key, document)
     try:
         if document["EndpointStatus"] == states.DELETING:
-            return _delete(platform, key, replicas)
+            return _delete(platform, key, document, replicas)
         if document["EndpointStatus"] == states.FAILED:
             return _tidy(platform, key, replicas)
         return _serve(platform, key, document, replicas)
@@ -63,9 +63,10 @@ def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas)
     }
     if not replicas.release(wanted):
         return Again(_SOON)
+    capturing = capture.deliver_what_is_ready(platform, key, document)
     all_ready = all(replicas.slots.get(slot, {}).get("ready") for slot in wanted)
     if not wanted:
-        return Done()
+        return Again(_DELIVERING) if capturing else Done()
     return Again(_WATCHING if all_ready else _SOON)
 
 
@@ -162,13 +163,15 @@ def _variant(variant: Mapping[str, Any], instances: Sequence[Sequence[Mapping[st
         "routing": variant["routing"],
         "direct": variant["direct"],
         "containers": [{"name": each["hostname"], "instances": list(behind)} for each, behind in named],
+        **({"capture": variant["capture"]} if "capture" in variant else {}),
     }
 
 
-def _delete(platform: Platform, key: Key, replicas: Replicas) -> Outcome:
+def _delete(platform: Platform, key: Key, document: Document, replicas: Replicas) -> Outcome:
     """Nobody is sent here any more, then the replicas end, then the endpoint is gone."""
     if not routes.withdraw(platform, key) or not replicas.release(set()):
         return Again(_SOON)
+    capture.finish(platform, key, document)
     with platform.store.write() as transaction:
         ENDPOINTS.remove(transaction, key, at=platform.clock.now())
     return Done()

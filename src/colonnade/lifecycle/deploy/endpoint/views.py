@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from colonnade.kernel.store import Stored
-from colonnade.lifecycle.deploy.endpoint import states
+from colonnade.lifecycle.deploy.endpoint import capture, states
 
 
 def described(stored: Stored) -> dict[str, Any]:
     """ProductionVariants show what is served, PendingDeploymentSummary what comes in its place."""
     document = stored.document
     live, coming = document.get("_live"), document.get("_next")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = capture.summary(live or coming)
     if live is not None:
         desired = coming if coming is not None and _same_instances(live, coming) else live
         found["ProductionVariants"] = _variants(document, live, desired)
