@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from colonnade.kernel.errors import ServiceError
-
 from .conftest import Bench, until
 
 CAPTURE = {
@@ -104,8 +102,3 @@ def test_a_config_without_capture_captures_nothing(bench: Bench, xgboost_model: 
 
     assert (described["EnableCapture"], described["CaptureStatus"]) == (False, "Stopped")
     assert captured(bench) == {}
-
-
-def test_a_destination_that_is_no_s3_place_is_refused(bench: Bench, xgboost_model: bytes) -> None:
-    with pytest.raises(ServiceError, match="The S3 URI https://x/y is not valid"):
-        serve(bench, xgboost_model, DestinationS3Uri="https://x/y")

@@ -144,7 +144,12 @@ def test_a_configuration_is_kept_and_a_second_one_of_its_name_refused(census: Be
             "NotImplementedException",
             "AsyncInferenceConfig",
         ),
-        ({"DataCaptureConfig": {"EnableCapture": True}}, {}, "NotImplementedException", "DataCaptureConfig"),
+        (
+            {"DataCaptureConfig": {"EnableCapture": True, "DestinationS3Uri": "https://x/y"}},
+            {},
+            "ValidationException",
+            "The S3 URI https://x/y is not valid",
+        ),
         ({"ShadowProductionVariants": [VARIANT]}, {}, "NotImplementedException", "ShadowProductionVariants"),
         ({"ProductionVariants": [VARIANT, VARIANT]}, {}, "ValidationException", "must be unique"),
     ],
