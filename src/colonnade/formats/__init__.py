@@ -32,6 +32,10 @@ class FormatError(ValueError):
         self.column = column
 
 
+class TooLongError(FormatError):
+    """A record of a stream that is longer than its reader allows."""
+
+
 @dataclass(frozen=True)
 class Sparse:
     """A matrix in compressed rows. An entry that is not there is *missing*, not zero, as XGBoost reads it."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 
-from colonnade.formats import Examples, FormatError, Matrix, Sparse, record
+from colonnade.formats import Examples, FormatError, Matrix, Sparse, TooLongError, record
 from colonnade.formats.record import FEATURES, LABEL, Tensor
 
 _MAGIC = 0xCED7230A
@@ -42,6 +43,35 @@ def frames(data: bytes, source: str = "") -> Iterator[bytes]:
             # Writers split a payload where it contains the magic number; it belongs between the parts.
             yield _HEADER.pack(_MAGIC, 0)[:4].join(parts)
             parts = []
+    if parts:
+        raise FormatError("RecordIO data ends inside a record of several parts.", source=source)
+
+
+def stream(file: BinaryIO, longest: int, source: str = "") -> Iterator[tuple[bytes, bytes]]:
+    """Record by record of a file: as it lies there (headers, parts and padding), and its payload. Never holds more than a
+    record of `longest` bytes. Raises FormatError, also for a longer one."""
+    at, raw, parts = 0, b"", list[bytes]()
+    while header := file.read(_HEADER.size):
+        place = f"RecordIO record at byte {at}"
+        if len(header) < _HEADER.size:
+            raise FormatError(f"{place}: its header is cut off.", source=source)
+        magic, word = _HEADER.unpack(header)
+        kind, length = word >> 29, word & _LENGTH
+        if magic != _MAGIC or kind > 3 or (kind in (0, 1)) == bool(parts):
+            raise FormatError(
+                f"no RecordIO record at byte {at}. Is the data framed as RecordIO?", source=source
+            )
+        if len(raw) + _HEADER.size + length > longest:
+            raise TooLongError(f"{place} is longer than {longest} bytes.", source=source)
+        body = file.read((length + 3) // 4 * 4)
+        if len(body) < length:
+            raise FormatError(f"{place} claims {length} bytes, fewer follow.", source=source)
+        raw += header + body
+        parts.append(body[:length])
+        at += _HEADER.size + len(body)
+        if kind in (0, 3):
+            yield raw, header[:4].join(parts)
+            raw, parts = b"", []
     if parts:
         raise FormatError("RecordIO data ends inside a record of several parts.", source=source)
 

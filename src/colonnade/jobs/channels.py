@@ -57,7 +57,7 @@ def _stage(storage: Storage, role: Principal, channel: Channel, mode: str, stage
         return
     staged.folders.append(path)
     # A manifest may name an object twice; there is one file of a name.
-    for name, location in dict(_shuffled(channel, _files(storage, role, channel))).items():
+    for name, location in dict(_shuffled(channel, objects_of(storage, role, channel))).items():
         staged.inputs.append(Input(f"{path}/{name}", storage.read(role, location.bucket, location.key)))
 
 
@@ -73,7 +73,7 @@ def _shuffled(channel: Channel, files: Iterator[tuple[str, Location]]) -> list[t
     return found
 
 
-def _files(storage: Storage, role: Principal, channel: Channel) -> Iterator[tuple[str, Location]]:
+def objects_of(storage: Storage, role: Principal, channel: Channel) -> Iterator[tuple[str, Location]]:
     """(name below the channel's folder, object) of a channel, in key order or the manifest's. One host gets them all,
     ShardedByS3Key or not."""
     location = Location.parse(_source(channel)["S3Uri"])
@@ -142,7 +142,7 @@ def _pipe(storage: Storage, role: Principal, channel: Channel, path: str) -> Pip
         text = _text(storage, role, Location.parse(source["S3Uri"]))
         contents = list(_augmented(storage, role, text, attributes))
     else:
-        files = [location for _, location in _files(storage, role, channel)]
+        files = [location for _, location in objects_of(storage, role, channel)]
         contents = [storage.read(role, location.bucket, location.key) for location in files]
     return Pipe(
         path,

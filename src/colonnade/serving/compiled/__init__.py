@@ -14,7 +14,9 @@ class InvocationError(Exception):
     Here rather than in `contract`, so that gateway workers know it before they have a model, numpy or onnxruntime.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, line: int | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.line = line
+        """Of the body, where one line is to blame; the message calls it `line <n>`."""

@@ -1,7 +1,7 @@
 """Training jobs: a program on a machine's worth of work, from data in S3 to a model in S3.
 
 `operations` answers requests, `acceptance` refuses what cannot or will not be done, `contract` lays out what the program sees,
-`reconciler` drives a job through its `states`, `failure` says why it failed.
+`reconciler` drives a job through its `states`.
 """
 
 from __future__ import annotations

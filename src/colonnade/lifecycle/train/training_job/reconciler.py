@@ -12,6 +12,8 @@ from dataclasses import asdict
 from colonnade.executors import Executor, Observation, Phase
 from colonnade.jobs import artefacts, checkpoints, logs
 from colonnade.jobs.channels import DownloadFailed
+from colonnade.jobs.failure import LONGEST, reason_of
+from colonnade.jobs.instants import by_platform_clock
 from colonnade.jobs.locations import Location
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
@@ -21,7 +23,6 @@ from colonnade.kernel.resources import Edit
 from colonnade.kernel.store import Document, Key
 from colonnade.lifecycle.train.training_job import LOG_GROUP, TRAINING_JOBS, contract, states
 from colonnade.lifecycle.train.training_job.acceptance import SERVICE
-from colonnade.lifecycle.train.training_job.failure import LONGEST, reason_of
 
 _SOON, _POLL = 0.05, 0.2
 _CHECKPOINTS_EVERY = 2.0
@@ -101,7 +102,7 @@ def _start(platform: Platform, key: Key, job: Document, role: Principal) -> Outc
 def _note_training(platform: Platform, key: Key, job: Document, observed: Observation) -> None:
     if observed.started is None or states.is_past(job, "Training") or states.is_past(job, "Stopping"):
         return
-    at = _by_platform_clock(platform, observed.started)
+    at = by_platform_clock(platform, observed.started)
     job.update(TRAINING_JOBS.update(platform, key, lambda document: _enter_training(document, at)).document)
 
 
@@ -121,7 +122,7 @@ def _collect(platform: Platform, key: Key, job: Document, role: Principal, end: 
     if end.lost or not (stopping or end.stopped or end.timed_out or (end.staged and end.exit_code == 0)):
         _keep_metrics(platform, key, job)
         return Failed(reason_of(end))
-    at = _by_platform_clock(platform, end.ended or time.time())
+    at = by_platform_clock(platform, end.ended or time.time())
     if not stopping:
         TRAINING_JOBS.update(platform, key, lambda document: states.enter(document, "Uploading", at))
     try:
@@ -175,7 +176,7 @@ def _final_metrics(platform: Platform, job: Document) -> list[Document]:
     while True:
         found, position = executor.metrics(job["_Work"], position)
         for metric in found:
-            at = _by_platform_clock(platform, metric.timestamp)
+            at = by_platform_clock(platform, metric.timestamp)
             last[metric.name] = {"MetricName": metric.name, "Value": metric.value, "Timestamp": at}
         if not found:
             return list(last.values())
@@ -220,8 +221,3 @@ def _finish(platform: Platform, key: Key, edit: Edit) -> Outcome:
 
 def _stream(key: Key, job: Document) -> logs.Stream:
     return logs.Stream(key.account, key.region, LOG_GROUP, job["_LogStream"])
-
-
-def _by_platform_clock(platform: Platform, real: float) -> float:
-    """An instant that the executor measured, on the platform's clock: the same one, unless that clock is driven by hand."""
-    return platform.clock.now() - max(0.0, time.time() - real)
