@@ -263,7 +263,7 @@ class Bench:
             lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"), f"{name} settles"
         )
         described = self.describe(name)
-        assert described["EndpointStatus"] == status, described
+        assert described["EndpointStatus"] == status, described.get("FailureReason", described)
         return described
 
     def gone(self, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from colonnade.kernel.errors import ServiceError
+from colonnade.lifecycle.deploy.endpoint import routes
 
 from .conftest import (
     ACCOUNT,
@@ -260,6 +261,25 @@ def test_an_endpoint_whose_model_does_not_load_fails_with_the_reason_and_can_be_
     with pytest.raises(ServiceError, match="Endpoint none of account 123456789012 not found"):
         bench.invoke("none", b"1")
     bench.do("DeleteEndpoint", EndpointName="none")
+    bench.gone("none")
+
+
+def test_an_endpoint_that_is_deleted_at_the_moment_of_its_failure_goes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdraw, deletions = routes.withdraw, []
+
+    def deleted_meanwhile(*place: Any) -> bool:
+        if not deletions:
+            deletions.append(bench.do("DeleteEndpoint", EndpointName="none"))
+        return withdraw(*place)
+
+    monkeypatch.setattr(routes, "withdraw", deleted_meanwhile)
+    bench.model("none", bench.upload("none.tar.gz", {"readme.txt": "no model here"}))
+    bench.config("none", {"ModelName": "none"})
+    bench.endpoint("none", "none")
+
+    until(lambda: deletions, "it fails, and is deleted")
     bench.gone("none")
 
 

@@ -181,7 +181,10 @@ def _tidy(platform: Platform, key: Key, replicas: Replicas) -> Outcome:
     """A failed creation leaves nothing behind but its reason."""
     if not routes.withdraw(platform, key) or not replicas.release(set()):
         return Again(_SOON)
-    ENDPOINTS.update(platform, key, lambda document: None, active=False)
+    with platform.store.write() as transaction:
+        if ENDPOINTS.get(transaction, key).document["EndpointStatus"] != states.FAILED:
+            return Again(0.0)  # deleted meanwhile: our attention is wanted again
+        ENDPOINTS.change(transaction, key, lambda document: None, at=platform.clock.now(), active=False)
     return Done()
 
 
