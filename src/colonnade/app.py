@@ -30,7 +30,7 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.measures import MeasuredStore, Measures, report_when_asked
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals, Storage, WorkCredentials
+from colonnade.kernel.ports import Credential, Keys, LogStreams, Principal, Principals, Storage, WorkCredentials
 from colonnade.kernel.signals import LocalSignals, Signals
 from colonnade.kernel.store import Store, Stored
 from colonnade.settings import Settings
@@ -131,6 +131,7 @@ def _store(settings: Settings) -> Store:
 
 def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock | None = None) -> Platform:
     from colonnade.cloud.iam.principals import StoredPrincipals
+    from colonnade.cloud.kms.service_keys import StoredKeys
     from colonnade.cloud.logs.streams import FileLogStreams
     from colonnade.cloud.s3.storage import S3Storage
     from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
@@ -150,6 +151,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
         Principals,
         StoredPrincipals(store, platform.clock, root, signals=signals, lenient=settings.ephemeral),
     )
+    platform.provide(Keys, StoredKeys(platform, partial(master_key.read, settings)))
     platform.provide(
         ObjectStore, FilesystemObjects(settings.data / "objects", durable=not settings.ephemeral)
     )

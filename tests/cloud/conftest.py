@@ -1,4 +1,4 @@
-"""IAM, STS and Logs behind a gateway on a real socket, with real boto3 clients, over a store in memory."""
+"""IAM, STS, KMS and Logs behind a gateway on a real socket, with real boto3 clients, over a store in memory."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ import uvicorn
 from botocore.config import Config
 
 import colonnade.cloud.iam
+import colonnade.cloud.kms
 import colonnade.cloud.logs
 import colonnade.cloud.sts
 from colonnade.cloud.iam.principals import StoredPrincipals
+from colonnade.cloud.kms.service_keys import StoredKeys
 from colonnade.cloud.logs.streams import FileLogStreams
 from colonnade.gateway import app
 from colonnade.kernel.clock import ManualClock
 from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals
+from colonnade.kernel.ports import Credential, Keys, LogStreams, Principal, Principals
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store.memory import MemoryStore
 
@@ -88,6 +90,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     clock, signals, store = ManualClock(), LocalSignals(), MemoryStore()
     platform = Platform(store=store, clock=clock, ids=SeededIds(1), signals=signals)
     platform.provide(Principals, StoredPrincipals(store, clock, ROOT, signals=signals))
+    platform.provide(Keys, StoredKeys(platform, lambda: b"m" * 32))
     logs = FileLogStreams(tmp_path / "logs", clock)
     platform.provide(LogStreams, logs)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -115,6 +118,6 @@ def _load_operations() -> None:
     import pkgutil
     from importlib import import_module
 
-    for package in (colonnade.cloud.iam, colonnade.cloud.sts, colonnade.cloud.logs):
+    for package in (colonnade.cloud.iam, colonnade.cloud.sts, colonnade.cloud.logs, colonnade.cloud.kms):
         for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
             import_module(module.name)
