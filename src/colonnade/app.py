@@ -30,7 +30,17 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.measures import MeasuredStore, Measures, report_when_asked
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import Credential, Keys, LogStreams, Principal, Principals, Storage, WorkCredentials
+from colonnade.kernel.ports import (
+    Credential,
+    Keys,
+    LogStreams,
+    Notifications,
+    Principal,
+    Principals,
+    ServerAddress,
+    Storage,
+    WorkCredentials,
+)
 from colonnade.kernel.signals import LocalSignals, Signals
 from colonnade.kernel.store import Store, Stored
 from colonnade.settings import Settings
@@ -134,6 +144,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     from colonnade.cloud.kms.service_keys import StoredKeys
     from colonnade.cloud.logs.streams import FileLogStreams
     from colonnade.cloud.s3.storage import S3Storage
+    from colonnade.cloud.sns.publishing import StoredNotifications
     from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
     from colonnade.objects import ObjectStore
     from colonnade.objects.filesystem import FilesystemObjects
@@ -159,6 +170,8 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     secret = root.secret_access_key
     platform.provide(WorkCredentials, StoredWorkCredentials(platform, secret, settings.url))
     platform.provide(LogStreams, FileLogStreams(settings.data / "logs", platform.clock))
+    platform.provide(ServerAddress, ServerAddress(settings.url))
+    platform.provide(Notifications, StoredNotifications(platform))
     return platform
 
 

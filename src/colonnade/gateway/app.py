@@ -20,6 +20,7 @@ from colonnade.gateway import (
     failures,
     metrics,  # noqa: F401
     own,
+    sns,  # noqa: F401
     work_credentials,  # noqa: F401
 )
 from colonnade.gateway.body import Disconnected, TooLarge, read_all

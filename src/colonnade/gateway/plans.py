@@ -18,6 +18,8 @@ from colonnade.kernel.operations import Parameters
 
 _MEBIBYTE = 1024 * 1024
 BODY_LIMIT = 16 * _MEBIBYTE
+_JUDGING = ("s3", "sqs")
+"""Services that judge values themselves, with errors of their own; SQS also takes more than its model tells."""
 FORM_LIMIT = 4 * _MEBIBYTE
 _BODY_LIMITS = {
     "ecr": 32 * _MEBIBYTE,  # a layer's part of 20 MiB, as base64
@@ -73,7 +75,7 @@ def _streams(model: OperationModel) -> bool:
 def _validator(service: str, model: OperationModel) -> Callable[[Parameters], None]:
     if model.input_shape is None:
         return _anything
-    return validation.compiled(model.input_shape, code=_code(service), lenient=service == "s3")
+    return validation.compiled(model.input_shape, code=_code(service), lenient=service in _JUDGING)
 
 
 def _anything(parameters: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from colonnade.kernel.policy import Decision, Policy
+    from colonnade.kernel.store import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,4 +215,58 @@ class LogStreams(Protocol):
 
     def position(self, account: str, region: str, group: str, stream: str) -> int:
         """The last `position` appended; 0 when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where clients find this server: what queues and subscriptions are told as URLs."""
+
+    url: str
+
+
+class Notifications(Protocol):
+    """SNS for the platform's own parts, always as somebody: the role's and the topic's policies apply.
+
+    Raises ServiceError with SNS's codes: AuthorizationError, NotFound, InvalidParameter.
+    """
+
+    def check(self, principal: Principal, topic_arn: str) -> None:
+        """Whether it may publish there. Not inside a transaction."""
+        ...
+
+    def publish(
+        self,
+        principal: Principal,
+        topic_arn: str,
+        message: str,
+        *,
+        subject: str = "",
+        within: Transaction | None = None,
+    ) -> str:
+        """Durable when it returns; then each subscriber is told at least once. Answers the message's id. `within` a transaction
+        of the caller's, it is published if that is, and `check` is to be asked before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How an asynchronous endpoint's queue stands: AWS's four metrics."""
+
+    account: str
+    region: str
+    endpoint: str
+    size: int
+    """ApproximateBacklogSize: requests that wait or are worked on."""
+    per_instance: float
+    """ApproximateBacklogSizePerInstance; the size itself where there is no instance."""
+    oldest_seconds: float
+    """ApproximateAgeOfOldestRequest; 0 where none waits."""
+    without_capacity: bool
+    """HasBacklogWithoutCapacity: requests wait and there is no instance."""
+
+
+class Backlogs(Protocol):
+    def now(self) -> Sequence[Backlog]:
+        """Of every asynchronous endpoint, from the queue itself; from any process."""
         ...

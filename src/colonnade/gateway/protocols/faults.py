@@ -10,6 +10,21 @@ from colonnade.kernel import models
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.models import OperationModel, Shape
 
+_QUERY_CODES = {
+    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDeletedRecently": "AWS.SimpleQueueService.QueueDeletedRecently",
+    "QueueNameExists": "QueueAlreadyExists",
+    "PurgeQueueInProgress": "AWS.SimpleQueueService.PurgeQueueInProgress",
+    "EmptyBatchRequest": "AWS.SimpleQueueService.EmptyBatchRequest",
+    "TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+    "BatchEntryIdsNotDistinct": "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+    "BatchRequestTooLong": "AWS.SimpleQueueService.BatchRequestTooLong",
+    "InvalidBatchEntryId": "AWS.SimpleQueueService.InvalidBatchEntryId",
+    "MessageNotInflight": "AWS.SimpleQueueService.MessageNotInflight",
+    "UnsupportedOperation": "AWS.SimpleQueueService.UnsupportedOperation",
+}
+"""Names that SQS's errors had in its query protocol. Its clients still compare with them; its model does not tell them any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -37,13 +52,19 @@ def described(error: ServiceError, model: OperationModel | None) -> Fault:
             members.setdefault(name, error.message)
     return Fault(
         code=shape.name if shape else error.code,
-        query_code=about.get("code", error.code),
+        query_code=about.get("code") or _query_code(error.code, model),
         message=error.message,
         status=status,
         sender="Sender" if status < 500 else "Receiver",
         shape=shape,
         members=members,
     )
+
+
+def _query_code(code: str, model: OperationModel | None) -> str:
+    if model is None or model.service_model.service_name != "sqs":
+        return code
+    return _QUERY_CODES.get(code, code)
 
 
 def _shape(code: str, model: OperationModel | None) -> Shape | None:
