@@ -1,6 +1,6 @@
 """Ciphertext blobs of symmetric keys: they say which key and which of its materials made them.
 
-    "CKM" 01 | length of ARN (2) | ARN | number of the material (4) | what `sealing.py` makes
+    "CKM" 01 | length of ARN (2) | ARN | number of the material (4) | what `kernel/sealing.py` makes
 
 All before the sealed part, and the encryption context, is authenticated with it.
 """
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from colonnade.cloud.kms.sealing import open_sealed, seal
+from colonnade.kernel.sealing import open_sealed, seal
 from colonnade.kernel.errors import ServiceError
 
 _MAGIC = b"CKM\x01"

@@ -9,7 +9,7 @@ import base64
 import os
 from typing import Any
 
-from colonnade.cloud.kms.sealing import open_sealed, seal
+from colonnade.kernel.sealing import open_sealed, seal
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Keys
