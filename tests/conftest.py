@@ -6,6 +6,13 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, however long one of them takes on a busy machine: what fails, fails for everybody.
+settings.register_profile(
+    "colonnade", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("colonnade")
 
 
 @pytest.fixture(autouse=True)

@@ -263,7 +263,8 @@ class Bench:
             lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"), f"{name} settles"
         )
         described = self.describe(name)
-        assert described["EndpointStatus"] == status, described.get("FailureReason", described)
+        said = self.logs.text(f"/aws/sagemaker/Endpoints/{described['EndpointName']}")
+        assert described["EndpointStatus"] == status, f"{described.get('FailureReason')}\n{said}"
         return described
 
     def gone(self, name: str) -> None:
