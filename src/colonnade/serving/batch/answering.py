@@ -108,9 +108,11 @@ def _loaded(container: Container, base: Path) -> Handle:
 
     os.environ.update(container.environment)
     folder = base / container.folder
-    if container.handlers == "native":
-        return native(folder)
-    return script(container.handlers, folder, os.environ)
+    loaded = (
+        native(folder) if container.handlers == "native" else script(container.handlers, folder, os.environ)
+    )
+    print(f"serving with {container.handlers} handlers", flush=True)
+    return loaded
 
 
 def native(folder: Path) -> Handle:
