@@ -25,7 +25,7 @@ answers = st.lists(
     st.builds(Answer, st.integers(100, 599), st.binary(max_size=200), texts, texts), max_size=5
 )
 requests = st.lists(
-    st.builds(Request, st.just(INVOKE), st.binary(max_size=200), texts, texts, texts), max_size=5
+    st.builds(Request, st.just(INVOKE), st.binary(max_size=200), texts, texts, texts, texts), max_size=5
 )
 
 

@@ -83,8 +83,11 @@ class Artifacts:
     def folder(self, digest: str) -> Path:
         return self._folder / digest
 
+    def archive(self, digest: str) -> Path:
+        return self.folder(digest) / "model.tar.gz"
+
     def content(self, digest: str) -> ObjectContent:
-        path = self.folder(digest) / "model.tar.gz"
+        path = self.archive(digest)
         status = path.stat()
         return KeptContent(ObjectInfo("", path.name, status.st_size, digest, status.st_mtime), path)
 

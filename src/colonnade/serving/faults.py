@@ -58,6 +58,22 @@ def not_offered(member: str, why: str) -> ServiceError:
     return ServiceError("ValidationError", f"{member} cannot be given: {why}", status=400)
 
 
+def target_missing(place: Place) -> ServiceError:
+    return ServiceError(
+        "ValidationError",
+        f"TargetModel is missing: endpoint {place.endpoint} hosts many models, and each call names one of them.",
+        status=400,
+    )
+
+
+def model_not_ready(target: str) -> ServiceError:
+    return ServiceError(
+        "ModelNotReadyException",
+        f"The model {target} is still being downloaded or loaded. Wait and try again.",
+        status=429,
+    )
+
+
 def unavailable(place: Place, variant: str) -> ServiceError:
     return ServiceError(
         "ServiceUnavailable",

@@ -20,6 +20,11 @@ _SLOWEST_RETRY = 2.0
 
 class Instance(Protocol):
     @property
+    def name(self) -> str:
+        """Which one; equal for none but itself."""
+        ...
+
+    @property
     def alive(self) -> bool:
         """Whether it is worth asking."""
         ...
@@ -88,6 +93,10 @@ class Replica:
         self._connection: Connection | None = None
         self._retry: asyncio.Task[None] | None = None
         self._drained = False
+
+    @property
+    def name(self) -> str:
+        return self.address
 
     @property
     def alive(self) -> bool:

@@ -21,6 +21,7 @@ from colonnade.serving.capture import Sample
 from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.frames import INVOKE, Request
 from colonnade.serving.frames import Answer as ReplicaAnswer
+from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.instances import Instance
 from colonnade.serving.routes import Counters, Route, Variant, instances_of
 
@@ -38,6 +39,7 @@ class Invocation(NamedTuple):
     target_variant: str = ""
     inference_id: str = ""
     target_container: str = ""
+    target_model: str = ""
 
 
 class Answer(NamedTuple):
@@ -121,17 +123,22 @@ class Router:
             invocation.content_type,
             invocation.accept,
             invocation.custom_attributes,
+            invocation.target_model,
         )
         slot = variant.slot
-        path = variant.path(route.place, invocation.target_container)
+        if slot is None or invocation.target_container or invocation.target_model:
+            path = variant.path(route.place, invocation.target_container, invocation.target_model)
         began = time.perf_counter()
         try:
             if slot is not None:
                 container, answer = variant.containers[0].name, await slot.ask(request)
             else:
                 container, answer = await self._walk(key, route, variant, path, request)
-        except ServiceError:
-            counters.server_errors += 1
+        except ServiceError as error:
+            if (error.status or 400) < 500 and error.code != "ModelError":
+                counters.client_errors += 1
+            else:
+                counters.server_errors += 1
             raise
         finally:
             counters.invocations += 1
@@ -172,8 +179,11 @@ class Router:
     ) -> ReplicaAnswer:
         asked = False
         deaths = 0
+        many = variant.containers[number].many
         try:
             async with asyncio.timeout_at(until):
+                if many is not None:
+                    return await self._one_of_many(key, variant, number, many, request)
                 while deaths < _DEATHS:
                     instance, asked = await self._instance(key, variant, number), True
                     try:
@@ -186,8 +196,22 @@ class Router:
             raise faults.unavailable(route.place, variant.name) from None
         return ReplicaAnswer(500, faults.KILLED_TWICE.encode(), "text/plain")
 
-    async def _instance(self, key: Key, asked: Variant, number: int) -> Instance:
-        """An instance of one container that is alive, as soon as there is one."""
+    async def _one_of_many(
+        self, key: Key, variant: Variant, number: int, many: ManyModels, request: Request
+    ) -> ReplicaAnswer:
+        answer = await many.here(request, variant.counters)
+        deaths = 0
+        while answer is None and deaths < _DEATHS:
+            chosen = self._instance(key, variant, number, many.preference(request.model))
+            instance = await many.in_time(request.model, chosen)
+            try:
+                answer = await many.ask(instance, request, variant.counters)
+            except ReplicaLost as lost:
+                deaths += lost.suspect
+        return answer or ReplicaAnswer(500, faults.KILLED_TWICE.encode(), "text/plain")
+
+    async def _instance(self, key: Key, asked: Variant, number: int, model: str = "") -> Instance:
+        """An instance of one container that is alive, as soon as there is one; for a `model`, the one that it prefers."""
         while True:
             route = self._routes.get(key)
             if route is None:
@@ -195,7 +219,8 @@ class Router:
             variant = route.variants.get(asked.name)
             if variant is None or len(variant.containers) != len(asked.containers):
                 raise faults.variant_not_found(route.place, asked.name)
-            instance = variant.containers[number].pick(self._random)
+            container = variant.containers[number]
+            instance = container.pick_for(model) if model else container.pick(self._random)
             if instance is not None:
                 return instance
             await self._change(key)

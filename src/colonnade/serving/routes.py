@@ -6,13 +6,30 @@ import random
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import accumulate
+from typing import NamedTuple
 
 from colonnade.serving.capture import Capture
-from colonnade.serving.faults import Place, container_not_found, not_offered, variant_not_found
+from colonnade.serving.faults import (
+    Place,
+    container_not_found,
+    not_offered,
+    target_missing,
+    variant_not_found,
+)
+from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.instances import Instance, Slot
 
+_SPILL = 8
+"""Calls of this worker that a replica has not answered, above which a model's next call goes to the replica it prefers second."""
+_ONE_MODEL = "the endpoint does not host several models (Mode MultiModel)."
 _SERIAL = "has no containers that are invoked directly (InferenceExecutionConfig.Mode Direct)."
+
+
+class Noted(NamedTuple):
+    total: float
+    times: int
 
 
 @dataclass(slots=True)
@@ -29,6 +46,9 @@ class Counters:
     container_seconds: dict[str, float] = field(default_factory=dict)
     """Of that, each container's part, where a call goes through several."""
 
+    models: dict[str, Noted] = field(default_factory=dict)
+    """By CloudWatch's name of the metric, what a variant with many models noted of loading them: seconds, hits (1 or 0), counts."""
+
     def add(self, other: Counters) -> None:
         self.invocations += other.invocations
         self.client_errors += other.client_errors
@@ -36,6 +56,14 @@ class Counters:
         self.model_seconds += other.model_seconds
         for container, seconds in other.container_seconds.items():
             self.add_container(container, seconds)
+
+        for metric, noted in other.models.items():
+            before = self.models.get(metric, Noted(0.0, 0))
+            self.models[metric] = Noted(before.total + noted.total, before.times + noted.times)
+
+    def note(self, metric: str, value: float) -> None:
+        before = self.models.get(metric, Noted(0.0, 0))
+        self.models[metric] = Noted(before.total + value, before.times + 1)
 
     def add_container(self, container: str, seconds: float) -> None:
         self.container_seconds[container] = self.container_seconds.get(container, 0.0) + seconds
@@ -50,7 +78,18 @@ class Container:
     instances: Sequence[Instance]
     random_routing: bool = False
     """RoutingStrategy RANDOM; otherwise the instance with the fewest unanswered calls is taken."""
+    many: ManyModels | None = None
+    """Mode MultiModel: each call names its model."""
     _turn: int = 0
+
+    def pick_for(self, model: str) -> Instance | None:
+        """The same one for each call of a model, so that not every instance must hold it: the highest of hashes over both. When
+        it has too much to do, the next. None when no instance is alive."""
+        alive = [instance for instance in self.instances if instance.alive]
+        if len(alive) < 2:
+            return alive[0] if alive else None
+        first, second = sorted(alive, key=lambda one: _rank(model, one.name), reverse=True)[:2]
+        return first if first.outstanding <= max(_SPILL, second.outstanding) else second
 
     def pick(self, rng: random.Random) -> Instance | None:
         """None when no instance is alive."""
@@ -81,18 +120,23 @@ class Variant:
     counters: Counters = field(default_factory=Counters)
     slot: Slot | None = field(init=False)
     """Set when a compiled model is all there is: the shortest way to an answer."""
+    many: bool = field(init=False)
+    """Whether each call must name its model."""
 
     def __post_init__(self) -> None:
         only = self.containers[0].instances if len(self.containers) == 1 and not self.direct else ()
+        self.many = any(container.many is not None for container in self.containers)
         self.slot = only[0] if only and isinstance(only[0], Slot) else None
 
     @property
     def instances(self) -> list[Instance]:
         return [instance for container in self.containers for instance in container.instances]
 
-    def path(self, place: Place, hostname: str) -> Sequence[int]:
-        """Which containers a call goes through, by number. Raises ValidationError for a `hostname` (TargetContainerHostname)
-        that is missing, unknown or not to be given."""
+    def path(self, place: Place, hostname: str, target: str) -> Sequence[int]:
+        """Which containers a call goes through, by number. Raises ValidationError for a `hostname` (TargetContainerHostname) or a
+        `target` (TargetModel) that is missing, unknown or not to be given."""
+        if bool(target) != self.many:
+            raise target_missing(place) if self.many else not_offered("TargetModel", _ONE_MODEL)
         if not self.direct:
             if hostname:
                 raise not_offered(
@@ -134,3 +178,12 @@ class Route:
 
 def instances_of(route: Route | None) -> list[Instance]:
     return [] if route is None else [one for variant in route.variants.values() for one in variant.instances]
+
+
+def many_of(route: Route | None) -> list[ManyModels]:
+    variants = [] if route is None else route.variants.values()
+    return [one.many for variant in variants for one in variant.containers if one.many is not None]
+
+
+def _rank(model: str, instance: str) -> bytes:
+    return blake2b(f"{model}/{instance}".encode(), digest_size=8).digest()

@@ -7,6 +7,9 @@ publisher: that is what InService rests on. At start-up nobody waits for an answ
     {"EndpointName": "Demo", "generation": 3, "variants": [
         {"name": "blue", "weight": 1.0, "routing": "RANDOM", "direct": false, "containers": [
             {"name": "primary", "instances": [{"compiled": "<folder>", "environment": {}}, {"address": "unix:<path>"}]}]}]}
+
+A container of many models has a member `many` too (`hosted`); its models are found when they are called, and the route says nothing
+of them.
 """
 
 from __future__ import annotations
@@ -26,9 +29,12 @@ from colonnade.kernel.store import Key
 from colonnade.serving.capture import Capture, Recorder, Terms
 from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.faults import Place
+from colonnade.serving.hosted.container import ManyModels
+from colonnade.serving.hosted.library import Library
+from colonnade.serving.hosted.shelf import Shelf
 from colonnade.serving.instances import Instance, Predicts, Replica, Slot
 from colonnade.serving.router import Router
-from colonnade.serving.routes import Container, Route, Variant, instances_of
+from colonnade.serving.routes import Container, Route, Variant, instances_of, many_of
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,6 +57,8 @@ class Snapshot:
         self._platform = platform
         self.router = router
         self._recorder = recorder
+        self._library = Library(platform)
+        self._shelf = Shelf()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._one_at_a_time = threading.Lock()
@@ -101,7 +109,28 @@ class Snapshot:
         }
 
     async def _remove(self, endpoint: Key) -> None:
+        many = many_of(self.router.route(endpoint))
         self.router.remove(endpoint)
+        for container in many:
+            container.close()
+
+    def _many(self, endpoint: Key, document: Mapping[str, Any]) -> dict[str, ManyModels]:
+        """The multi-model containers of a route by their groups, with what they hold already."""
+        known = {one.described["group"]: one for one in many_of(self.router.route(endpoint))}
+        described = [
+            container["many"]
+            for variant in document["variants"]
+            for container in variant["containers"]
+            if "many" in container
+        ]
+        made = {
+            one["group"]: known.get(one["group"])
+            or ManyModels(endpoint, one, self._library, self._shelf, _ready_model)
+            for one in described
+        }
+        for one in described:
+            made[one["group"]].described = one
+        return made
 
     async def _install(
         self, endpoint: Key, document: Mapping[str, Any], models: Mapping[str, Slot], *, strict: bool
@@ -126,8 +155,17 @@ class Snapshot:
             raise
         instances: dict[str, Instance] = {**models, **replicas}
         place = Place(endpoint.account, endpoint.region, document["EndpointName"])
-        variants = [_variant(described, instances, self._recorder) for described in document["variants"]]
+        many = self._many(endpoint, document)
+        variants = [
+            _variant(described, instances, many, self._recorder) for described in document["variants"]
+        ]
+        before = many_of(self.router.route(endpoint))
         self.router.install(endpoint, Route(place, document["generation"], variants))
+        for container in before:
+            if container not in many.values():
+                container.close()
+        for container in many.values():
+            container.forget_replicas(keep=set(replicas))
 
     def _replica(self, endpoint: Key, address: str) -> Replica:
         lost = partial(self._in_thread, partial(wake, self._platform, endpoint))
@@ -181,12 +219,18 @@ def _name(instance: Mapping[str, Any]) -> str:
     return json.dumps([instance["compiled"], instance.get("environment", {})], sort_keys=True)
 
 
-def _variant(described: Mapping[str, Any], instances: Mapping[str, Instance], recorder: Recorder) -> Variant:
+def _variant(
+    described: Mapping[str, Any],
+    instances: Mapping[str, Instance],
+    many: Mapping[str, ManyModels],
+    recorder: Recorder,
+) -> Variant:
     containers = [
         Container(
             container["name"],
             [instances[_name(instance)] for instance in container["instances"]],
             random_routing=described.get("routing") == "RANDOM",
+            many=many[container["many"]["group"]] if "many" in container else None,
         )
         for container in described["containers"]
     ]

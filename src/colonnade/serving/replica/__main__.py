@@ -1,7 +1,8 @@
 """`python -m colonnade.serving.replica`: load the model, then answer frames on the socket that COLONNADE_SOCKET names.
 
 `COLONNADE_HANDLERS` says what kind of container this is: `native` for the built-in XGBoost without a script, otherwise the
-name of the framework's handlers. Whatever goes wrong before the socket is there ends the process with the trace in its log.
+name of the framework's handlers; with `COLONNADE_MANY` it holds many models, which come later. Whatever goes wrong before the
+socket is there ends the process with the trace in its log.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from colonnade.serving.frames import Answer, Request
@@ -18,10 +20,26 @@ from colonnade.serving.replica.server import Handle, Server, listen
 def main(environ: Mapping[str, str]) -> None:
     base = Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
     kind = environ.get("COLONNADE_HANDLERS", "generic")
-    handle = native(base / "model", environ) if kind == "native" else script(kind, base / "model", environ)
+    handle = (many if environ.get("COLONNADE_MANY") else single)(kind, base, environ)
     listener = listen(environ["COLONNADE_SOCKET"])
     print(f"serving with {kind} handlers", flush=True)
     Server(listener, handle).run()
+
+
+def single(kind: str, base: Path, environ: Mapping[str, str]) -> Handle:
+    return native(base / "model", environ) if kind == "native" else script(kind, base / "model", environ)
+
+
+def many(kind: str, base: Path, environ: Mapping[str, str]) -> Handle:
+    """Models that come and go; user code is the container's, or comes with each model."""
+    from colonnade.serving.replica.many import Bounds, Many
+
+    code = base / "model" / "code"
+    if kind == "native":
+        load = partial(native, environ=environ)
+    else:
+        load = partial(scripted, kind, code if code.is_dir() else None, environ)
+    return Many(base / "models", load, Bounds.read(environ)).handle
 
 
 def native(model_dir: Path, environ: Mapping[str, str]) -> Handle:
@@ -49,6 +67,19 @@ def script(kind: str, model_dir: Path, environ: Mapping[str, str]) -> Handle:
 
     program = environ.get("SAGEMAKER_PROGRAM") or "inference.py"
     module = load_module(program, str(model_dir / "code"))
+    return Script(module, handlers.load(kind), str(model_dir), environ).handle
+
+
+def scripted(kind: str, code: Path | None, environ: Mapping[str, str], model_dir: Path) -> Handle:
+    """One of many models: with the code that all of them share, or with its own."""
+    from colonnade.runtimes import handlers
+    from colonnade.serving.replica.script import Script, load_module, load_own_module
+
+    program = environ.get("SAGEMAKER_PROGRAM") or "inference.py"
+    if code is None:
+        module = load_own_module(program, str(model_dir / "code"))
+    else:
+        module = load_module(program, str(code))
     return Script(module, handlers.load(kind), str(model_dir), environ).handle
 
 

@@ -7,6 +7,7 @@ function may take one more argument at the end, the context.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -56,13 +57,36 @@ class Context:
 
 def load_module(program: str, code_dir: str) -> ModuleType:
     """The user's module, with its folder on the module path. Raises FileNotFoundError, or whatever its import raises."""
+    path = _found(program, code_dir)
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    return importlib.import_module(path.stem)
+
+
+def load_own_module(program: str, code_dir: str) -> ModuleType:
+    """A module of its own for one of many models, whose scripts all have the same name. What it imports is shared: the first
+    model's modules win over those of equal names."""
+    path = _found(program, code_dir)
+    specification = importlib.util.spec_from_file_location(f"{path.stem}_{abs(hash(str(path)))}", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # dataclasses look for theirs
+    sys.path.insert(0, str(path.parent))
+    try:
+        specification.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _found(program: str, code_dir: str) -> Path:
     path = Path(code_dir, program)
     if not path.is_file():
         raise FileNotFoundError(
             f"the script {program} is not in {code_dir}: set SAGEMAKER_PROGRAM to one that is"
         )
-    sys.path.insert(0, str(path.parent))
-    return importlib.import_module(path.stem)
+    return path
 
 
 class Script:

@@ -12,7 +12,6 @@ from colonnade.serving import faults
 from colonnade.serving.router import Invocation, Router
 
 _NOT_OFFERED = {
-    "TargetModel": "the endpoint does not host several models.",
     "InferenceComponentName": "inference components are not implemented yet.",
     "EnableExplanations": "explanations are not implemented yet.",
     "SessionId": "stateful sessions are not implemented yet.",
@@ -42,6 +41,7 @@ async def _invoke_endpoint(call: Call) -> Result:
             given("TargetVariant", ""),
             given("InferenceId", ""),
             given("TargetContainerHostname", ""),
+            given("TargetModel", ""),
         ),
         name=name,
     )

@@ -21,6 +21,7 @@ from colonnade.lifecycle.deploy.model.operations import (
     containers_of,
     hostnames_of,
     is_direct,
+    is_multi_model,
     processes_of,
 )
 from colonnade.lifecycle.deploy.refusals import not_yet
@@ -148,13 +149,18 @@ def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
         "startup_seconds": described.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
         "instance_type": described["InstanceType"],
         "containers": [
-            {"hostname": hostname, "definition": dict(container), "processes": processes_of(container)}
+            {"hostname": hostname, "definition": dict(container), "processes": _processes(container)}
             for hostname, container in zip(hostnames_of(model), containers, strict=True)
         ],
         "direct": is_direct(model),
         "role": model.get("ExecutionRoleArn", ""),
         "began": call.now,
     }
+
+
+def _processes(container: Mapping[str, Any]) -> int:
+    """Of many models one process of an instance holds all, so that each is loaded once."""
+    return 1 if is_multi_model(container) else processes_of(container)
 
 
 def _retain(plan: dict[str, Any], live: states.Plan, kept: set[str]) -> None:

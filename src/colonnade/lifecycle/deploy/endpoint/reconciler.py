@@ -12,8 +12,8 @@ from typing import Any
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Document, Key
-from colonnade.lifecycle.deploy.endpoint import capture, routes, states
-from colonnade.lifecycle.deploy.endpoint.replicas import Replicas
+from colonnade.lifecycle.deploy.endpoint import capture, hosted_models, routes, states
+from colonnade.lifecycle.deploy.endpoint.replicas import Replicas, memory_bytes
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
 
@@ -88,6 +88,7 @@ def _bring_up(
             return Again(_SOON)
         return _give_up(platform, key, f"A gateway worker cannot serve the model: {refusals}")
     ENDPOINTS.update(platform, key, lambda found: states.deployed(found, platform.clock.now()))
+    hosted_models.forget(platform, key, keep=_groups(coming))
     return Again(0.0)
 
 
@@ -123,6 +124,14 @@ def _keep_preparation(
     ENDPOINTS.update(platform, key, edit)
 
 
+def _groups(plan: Mapping[str, Any]) -> set[str]:
+    return {
+        states.group_of(variant, number)
+        for variant in plan["variants"]
+        for number in range(len(variant["containers"]))
+    }
+
+
 def _has_replicas(route: Sequence[Mapping[str, Any]]) -> bool:
     return any(
         "address" in instance
@@ -147,22 +156,46 @@ def _route(replicas: Replicas, plan: Mapping[str, Any], *, serving: bool) -> lis
     return variants if complete or (serving and some) else None
 
 
+def _many(variant: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What the workers must know of a container of many models."""
+    container = variant["containers"][number]
+    definition = container["definition"]
+    shared = {name: value for name, value in container["prepared"].items() if name != "kind"}
+    return {
+        "group": states.group_of(variant, number),
+        "definition": definition,
+        "role": variant["role"],
+        "name": container["hostname"],
+        "shared": shared,
+        "environment": _environment(container),
+        "cached": definition.get("MultiModelConfig", {}).get("ModelCacheSetting") != "Disabled",
+        "memory_bytes": memory_bytes(variant["instance_type"]) * variant["count"],
+    }
+
+
+def _environment(container: Mapping[str, Any]) -> dict[str, str]:
+    given = container["definition"].get("Environment", {})
+    return {name: given[name] for name in _ENVIRONMENT if name in given}
+
+
 def _compiled(container: Mapping[str, Any]) -> list[dict[str, Any]]:
     if container["prepared"]["kind"] != "compiled":
         return []
-    given = container["definition"].get("Environment", {})
-    environment = {name: given[name] for name in _ENVIRONMENT if name in given}
-    return [{"compiled": container["prepared"]["folder"], "environment": environment}]
+    return [{"compiled": container["prepared"]["folder"], "environment": _environment(container)}]
 
 
 def _variant(variant: Mapping[str, Any], instances: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    named = zip(variant["containers"], instances, strict=True)
+    containers: list[dict[str, Any]] = []
+    for number, (each, behind) in enumerate(zip(variant["containers"], instances, strict=True)):
+        containers.append({"name": each["hostname"], "instances": list(behind)})
+        if each["prepared"]["kind"] == "many":
+            containers[-1]["many"] = _many(variant, number)
     return {
         "name": variant["VariantName"],
         "weight": variant["weight"],
         "routing": variant["routing"],
         "direct": variant["direct"],
-        "containers": [{"name": each["hostname"], "instances": list(behind)} for each, behind in named],
+        "containers": containers,
         **({"capture": variant["capture"]} if "capture" in variant else {}),
     }
 
@@ -171,6 +204,7 @@ def _delete(platform: Platform, key: Key, document: Document, replicas: Replicas
     """Nobody is sent here any more, then the replicas end, then the endpoint is gone."""
     if not routes.withdraw(platform, key) or not replicas.release(set()):
         return Again(_SOON)
+    hosted_models.forget(platform, key, keep=set())
     capture.finish(platform, key, document)
     with platform.store.write() as transaction:
         ENDPOINTS.remove(transaction, key, at=platform.clock.now())

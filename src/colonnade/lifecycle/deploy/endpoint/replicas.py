@@ -7,6 +7,7 @@ supervision goes by real time, whatever the platform's clock says.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from colonnade.kernel.store import Key
 from colonnade.lifecycle.deploy.model.preparation import Broken
 from colonnade.serving import probe
 from colonnade.serving.artifacts import Artifacts
+from colonnade.serving.machines import machine
 
 _MOST_EXITS = 3
 """Ends before a replica was ready, after which it is held to be broken."""
@@ -28,6 +30,8 @@ _HUNG = 75.0
 """Seconds without an answer to a ping: longer than the longest invocation."""
 _PROBE_EVERY = 10.0
 _SLOWEST_RESTART = 30.0
+_DISK = 30 << 30
+"""Bytes of unpacked models that an instance of many models keeps: its volume, on AWS 30 GiB where nothing else is asked for."""
 
 _last_answer: dict[str, float] = {}
 """When a ready replica last answered this process (monotonic), by its work's id. Lost with the process, and no harm done."""
@@ -193,7 +197,11 @@ class Replicas:
             id=work,
             command=["python", "-m", "colonnade.serving.replica"],
             environment=Environment(prepared["runtime"], prepared.get("requirements", "")),
-            variables={**self._acting(work, variant), **_variables(container, self._key.region)},
+            variables={
+                **self._acting(work, variant),
+                **_variables(container, self._key.region),
+                **_of_many(container, variant["instance_type"]),
+            },
             folders=["model"],
             archives=archives,
             limits=Limits(stop_grace_seconds=_GRACE),
@@ -229,5 +237,29 @@ def _variables(container: Mapping[str, Any], region: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": region,
         "SAGEMAKER_REGION": region,
         **container["definition"].get("Environment", {}),
-        "COLONNADE_HANDLERS": "native" if prepared["kind"] == "native" else prepared["runtime"],
+        "COLONNADE_HANDLERS": "native" if _natively(prepared) else prepared["runtime"],
     }
+
+
+def _natively(prepared: Mapping[str, Any]) -> bool:
+    return bool(prepared["kind"] == "native" or (prepared["kind"] == "many" and not prepared["script"]))
+
+
+def _of_many(container: Mapping[str, Any], instance_type: str) -> dict[str, str]:
+    if container["prepared"]["kind"] != "many":
+        return {}
+    setting = container["definition"].get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled")
+    return {
+        "SAGEMAKER_MULTI_MODEL": "true",
+        "COLONNADE_MANY": "1",
+        "COLONNADE_MODEL_CACHE": setting,
+        "COLONNADE_MEMORY_BYTES": str(memory_bytes(instance_type)),
+        "COLONNADE_DISK_BYTES": str(_DISK),
+    }
+
+
+def memory_bytes(instance_type: str) -> int:
+    """What one instance may fill with models: what its type has, and not all of what this machine has."""
+    known = machine(instance_type)
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4
+    return here if known is None else min(known.memory_bytes, here)

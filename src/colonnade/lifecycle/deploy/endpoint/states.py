@@ -8,7 +8,7 @@ Beside the wire's members a document holds
 - `_id`: tells this endpoint's processes from those of an endpoint of the same name that was deleted.
 
 A plan is {"config", "began", "variants": [...]}. A variant of a plan carries all that serving it takes (the model's role and
-containers included: {"hostname", "definition", "processes" that make an instance, "prepared"}), because the model may be
+containers included: {"hostname", "definition", "processes" that make an instance, "prepared", "natives" when one of many models needs processes}), because the model may be
 deleted meanwhile, and a `generation`: variants of equal generation share their replicas, so new weights restart nothing.
 """
 
@@ -104,8 +104,29 @@ def containers_in_slots(variant: Mapping[str, Any]) -> dict[str, int]:
     containers."""
     found: dict[str, int] = {}
     for number, container in enumerate(variant["containers"]):
-        if container.get("prepared", {}).get("kind") == "compiled":
+        if not _in_processes(container):
             continue
         for process in range(variant["count"] * container["processes"]):
             found[f"{variant['generation']}-{number}-{process}"] = number
     return found
+
+
+def _in_processes(container: Mapping[str, Any]) -> bool:
+    prepared = container.get("prepared", {})
+    if prepared.get("kind") == "many":
+        return bool(prepared["script"] or container.get("natives"))
+    return bool(prepared.get("kind") != "compiled")
+
+
+def group_of(variant: Mapping[str, Any], number: int) -> str:
+    """What tells a container of many models from all others of its endpoint."""
+    return f"{variant['generation']}-{number}"
+
+
+def containers_of_group(plan: Plan, group: str) -> list[tuple[dict[str, Any], int]]:
+    return [
+        (variant, number)
+        for variant in plan["variants"]
+        for number in range(len(variant["containers"]))
+        if group_of(variant, number) == group
+    ]

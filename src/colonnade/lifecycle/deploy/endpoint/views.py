@@ -71,7 +71,7 @@ def _standing(document: Mapping[str, Any], variant: Mapping[str, Any]) -> int:
     if any("kind" not in container.get("prepared", {}) for container in variant["containers"]):
         return 0
     slots = states.containers_in_slots(variant)
-    if not slots:
+    if not slots or any(container.get("natives") for container in variant["containers"]):
         live = any(variant["generation"] == each["generation"] for each in _live_variants(document))
         return int(variant["count"]) if live else 0
     replicas = document.get("_replicas", {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from colonnade import runtimes
@@ -31,7 +31,6 @@ _NOT_YET_IN_CONTAINER = {
     "AdditionalModelDataSources": "Put the files into one model.tar.gz.",
     "ModelPackageName": "Give Image and ModelDataUrl.",
     "InferenceSpecificationName": "Give Image and ModelDataUrl.",
-    "MultiModelConfig": "Give each model an endpoint or a variant of its own.",
     "ContainerMetricsConfig": "Leave it out.",
 }
 
@@ -43,10 +42,13 @@ def create_model(call: Call) -> Result:
     _check_names(call.parameters)
     for container in containers:
         _check_container(container)
+    if any(is_multi_model(container) for container in containers):
+        _check_multi_model(call.parameters, containers)
     if "ExecutionRoleArn" in call.parameters:
         check_pass_role(call, call.parameters["ExecutionRoleArn"], _SERVICE)
     for container in containers:
-        for url in (model_data_url(container), submitted_code(container)):
+        data = "" if is_multi_model(container) else model_data_url(container)
+        for url in (data, submitted_code(container)):
             if url:
                 _check_readable(call, url)
     return MODELS.create(call, active=True)
@@ -94,12 +96,37 @@ def _check_names(parameters: Mapping[str, Any]) -> None:
 
 def _check_container(container: Mapping[str, Any]) -> None:
     refuse(container, _NOT_YET_IN_CONTAINER)
-    if container.get("Mode", "SingleModel") != "SingleModel":
-        raise not_yet("Mode MultiModel", "Give each model an endpoint or a variant of its own.")
+    if "MultiModelConfig" in container and not is_multi_model(container):
+        raise validation("MultiModelConfig is for containers of Mode MultiModel.")
     if not container.get("Image"):
         raise validation("Each container of a model must name an Image.")
     runtimes.find(container["Image"])
     processes_of(container)
+
+
+def _check_multi_model(parameters: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> None:
+    if len(containers) > 1:
+        raise not_yet("Mode MultiModel in a model of several containers", "Give it a model of its own.")
+    if "ModelDataSource" in containers[0]:
+        raise not_yet("ModelDataSource with Mode MultiModel", "Give ModelDataUrl.")
+    url = str(containers[0].get("ModelDataUrl", ""))
+    if not url.startswith("s3://") or not url[5:].partition("/")[0]:
+        raise validation(
+            f"ModelDataUrl {url!r} of a container of Mode MultiModel must be the S3 prefix of its models: "
+            "give s3://<bucket>/<prefix>/."
+        )
+    if not parameters.get("ExecutionRoleArn"):
+        raise validation(f"ExecutionRoleArn must be given: the models below {url} are read as that role.")
+
+
+def is_multi_model(container: Mapping[str, Any]) -> bool:
+    """Whether calls name the model, each one an archive below the container's ModelDataUrl."""
+    return bool(container.get("Mode") == "MultiModel")
+
+
+def single_model(container: Mapping[str, Any]) -> dict[str, Any]:
+    """The container as it would be for one of its models."""
+    return {name: value for name, value in container.items() if name not in ("Mode", "MultiModelConfig")}
 
 
 def model_data_url(container: Mapping[str, Any]) -> str:

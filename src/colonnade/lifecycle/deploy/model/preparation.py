@@ -2,7 +2,7 @@
 
 Called by the reconcilers of models and endpoints until it is complete. Endpoints keep the result in their plan:
 
-    {"kind": "compiled" | "native" | "script", "runtime", "model": <digest>, "code": <digest>, "requirements": <text>,
+    {"kind": "compiled" | "native" | "script" | "many" (models are prepared when they are called), "runtime", "model": <digest>, "code": <digest>, "requirements": <text>,
      "folder": <of the compiled model>, "reason": <why not compiled>}
 """
 
@@ -19,6 +19,7 @@ from colonnade.kernel.ports import Principals, Storage
 from colonnade.lifecycle.deploy.model.operations import (
     containers_of,
     hostnames_of,
+    is_multi_model,
     model_data_url,
     submitted_code,
 )
@@ -53,6 +54,8 @@ def prepare(
     prepared = {**known} if known else _fetch(platform, container, role, name)
     if "kind" in prepared:
         return prepared
+    if is_multi_model(container):
+        return {**prepared, "kind": "many"}
     if prepared["script"]:
         return {**prepared, "kind": "script"}
     if not prepared["model"]:
@@ -74,7 +77,7 @@ def prepare(
 def _fetch(platform: Platform, container: Mapping[str, Any], role: str, name: str) -> dict[str, Any]:
     runtime = runtimes.find(container["Image"])
     script = not runtime.algorithm or runtimes.has_program({}, container.get("Environment", {}))
-    model = _keep(platform, role, model_data_url(container), name)
+    model = "" if is_multi_model(container) else _keep(platform, role, model_data_url(container), name)
     code = _keep(platform, role, submitted_code(container), name)
     prepared = {"runtime": runtime.name, "model": model, "code": code, "script": script}
     if script:
