@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from cloud.s3.doubles import ROOT, S3, ListedPrincipals
-from colonnade.cloud.s3 import bucket, bucket_settings, copying, listing, multipart, objects, tagging
+from colonnade.cloud.s3 import (
+    bucket,
+    bucket_encryption,
+    bucket_settings,
+    copying,
+    listing,
+    multipart,
+    objects,
+    tagging,
+)
 from colonnade.kernel import operations
 from colonnade.kernel.clock import ManualClock
 from colonnade.kernel.ids import SeededIds
@@ -17,7 +26,7 @@ from colonnade.kernel.store.memory import MemoryStore
 from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
 
-MODULES = (bucket, bucket_settings, copying, listing, multipart, objects, tagging)
+MODULES = (bucket, bucket_encryption, bucket_settings, copying, listing, multipart, objects, tagging)
 
 
 @pytest.fixture

@@ -256,8 +256,8 @@ def test_headers_are_kept_and_may_be_overridden(s3: S3, a_bucket: str) -> None:
 @pytest.mark.parametrize(
     ("option", "code"),
     [
-        ({"ServerSideEncryption": "AES256"}, "NotImplemented"),
-        ({"SSECustomerAlgorithm": "AES256"}, "NotImplemented"),
+        ({"ServerSideEncryption": "aws:kms:dsse"}, "NotImplemented"),
+        ({"SSECustomerAlgorithm": "AES256"}, "InvalidArgument"),
         ({"StorageClass": "GLACIER"}, "NotImplemented"),
         ({"ObjectLockMode": "GOVERNANCE"}, "NotImplemented"),
         ({"ACL": "public-read"}, "AccessControlListNotSupported"),

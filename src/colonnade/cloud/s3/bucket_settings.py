@@ -144,9 +144,6 @@ get_cors = _never_set("GetBucketCors", "GetBucketCORS", "NoSuchCORSConfiguration
 get_lifecycle = _never_set(
     "GetBucketLifecycleConfiguration", "GetLifecycleConfiguration", "NoSuchLifecycleConfiguration"
 )
-get_encryption = _never_set(
-    "GetBucketEncryption", "GetEncryptionConfiguration", "ServerSideEncryptionConfigurationNotFoundError"
-)
 
 
 def _exists(call: Call) -> None:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from itertools import chain
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.store import Reader
 from colonnade.objects import PIECE, ObjectStore, Reading
 from colonnade.objects.memory import MemoryReading
+from colonnade.objects.sealed import Changed, Unsealed, sealed
 
 MOST = 5 * 1024**3
 """Bytes in one PutObject or part."""
@@ -48,23 +50,29 @@ class Received:
 
 
 def receive(
-    objects: ObjectStore, parameters: Mapping[str, Any], *, algorithm: str = "", keep_small: bool = True
+    objects: ObjectStore,
+    parameters: Mapping[str, Any],
+    *,
+    algorithm: str = "",
+    keep_small: bool = True,
+    seal: bytes = b"",
 ) -> Received:
     """Keep the call's Body. Raises what S3 says to a body that is not what its checksums promise, keeping nothing.
-    `algorithm` is computed when the parameters name none. Without `keep_small` a small body is the caller's to keep."""
+    `algorithm` is computed when the parameters name none. Without `keep_small` a small body is the caller's to keep.
+    `seal` is the data key that encrypts what is kept; size and sums are of the plain bytes."""
     body = parameters.get("Body")
     source: Source = BytesIO(body or b"") if body is None or isinstance(body, bytes) else body
     length: int = getattr(source, "length", None) or 0
     if length > MOST:
         raise refusal("EntityTooLarge", MaxSizeAllowed=str(MOST), ProposedSize=str(length))
     incoming = _Incoming(source, parameters, checksums.wanted(parameters) or algorithm)
-    pieces = incoming.pieces()
+    pieces = sealed(incoming.pieces(), seal) if seal else incoming.pieces()
     begun = [] if keep_small else _beginning(pieces)
     small = b"".join(begun)
     if not keep_small and len(small) <= SMALL:
-        return incoming.received("", len(small), small)
+        return incoming.received("", small)
     blob = objects.write(chain(begun, pieces))
-    return incoming.received(blob.id, blob.size)
+    return incoming.received(blob.id)
 
 
 def _beginning(pieces: Iterator[bytes]) -> list[bytes]:
@@ -88,15 +96,15 @@ class _Incoming:
         self._sum = checksums.begin(algorithm) if algorithm not in ("", "CRC32") else None
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc32 = 0
+        self._size = 0
 
     def pieces(self) -> Iterator[bytes]:
         """What comes in. The verdict falls before the last step, so that whoever keeps the bytes learns of it."""
-        size = 0
         aside = _Aside(self._update)
         try:
             while piece := self._source.read(PIECE):
-                size += len(piece)
-                if size > MOST:
+                self._size += len(piece)
+                if self._size > MOST:
                     raise refusal("EntityTooLarge", MaxSizeAllowed=str(MOST))
                 aside.do(piece)
                 yield piece
@@ -111,9 +119,9 @@ class _Incoming:
         if self._sum is not None:
             self._sum.update(piece)
 
-    def received(self, blob: str, size: int, small: bytes | None = None) -> Received:
+    def received(self, blob: str, small: bytes | None = None) -> Received:
         checksum = checksums.text(self._digest()) if self._algorithm else ""
-        return Received(blob, size, self._md5.digest(), self._crc32, self._algorithm, checksum, small)
+        return Received(blob, self._size, self._md5.digest(), self._crc32, self._algorithm, checksum, small)
 
     def _verify(self) -> None:
         if self._said_md5 is not None:
@@ -166,10 +174,25 @@ class _Aside:
 
 
 def reading(
-    objects: ObjectStore, reader: Reader, found: ObjectRecord, first: int = 0, length: int | None = None
+    objects: ObjectStore,
+    reader: Reader,
+    found: ObjectRecord,
+    first: int = 0,
+    length: int | None = None,
+    *,
+    key: bytes = b"",
 ) -> Reading:
-    """An object's bytes, or some of them. Raises FileNotFoundError when they are gone, which the reader's snapshot keeps
-    those of small ones from."""
+    """An object's bytes, or some of them, with its data key where it is encrypted. Raises FileNotFoundError when they are gone,
+    which the reader's snapshot keeps those of small ones from."""
+    if not key:
+        return _stored(objects, reader, found, first, length)
+    segments = [part.size for part in found.parts] or [found.size]
+    return Unsealed(partial(_stored, objects, reader, found), key, segments, first, length)
+
+
+def _stored(
+    objects: ObjectStore, reader: Reader, found: ObjectRecord, first: int, length: int | None
+) -> Reading:
     if not found.content:
         return objects.open(found.blob, first, length)
     data = reader.content(found.content)
@@ -200,13 +223,19 @@ class Download:
 
     def __iter__(self) -> Iterator[bytes]:
         crc32, left = 0, self.length
-        for piece in self._reading:
+        for piece in self._unchanged():
             left -= len(piece)
             if self._expected is not None:
                 crc32 = zlib.crc32(piece, crc32)
                 if not left and crc32 != self._expected:
                     raise self._damaged()
             yield piece
+
+    def _unchanged(self) -> Iterator[bytes]:
+        try:
+            yield from self._reading
+        except Changed:
+            raise self._damaged() from None
 
     def close(self) -> None:
         self._reading.close()

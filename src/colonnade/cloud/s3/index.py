@@ -24,6 +24,22 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
     created: float
     tags: dict[str, str] = {}
     public_access_block: dict[str, bool] | None = None
+    encryption: dict[str, Any] | None = None
+    """The default of new objects: SSEAlgorithm, KMSMasterKeyID, BucketKeyEnabled."""
+
+
+class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of an object's or an upload's bytes: how its data key is kept."""
+
+    kind: str
+    """AES256, aws:kms or SSE-C."""
+    wrapped: str
+    """Base64 of the data key, encrypted under S3's, KMS's or the customer's key."""
+    key_arn: str = ""
+    """KMS's."""
+    context: dict[str, str] = {}
+    """The encryption context of the wrapped key."""
+    bucket_key: bool = False
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,6 +70,7 @@ class ObjectRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base64; for composite ones with `-<number of parts>`."""
     checksum_type: str = "FULL_OBJECT"
     parts: list[Part] = []
+    encryption: Encryption | None = None
     content: int = 0
     """The number of a small object's bytes in the store; 0 for those with a blob."""
 
@@ -71,6 +88,7 @@ class Upload(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] = {}
     algorithm: str = ""
     checksum_type: str = ""
+    encryption: Encryption | None = None
 
 
 class UploadedPart(msgspec.Struct, frozen=True, omit_defaults=True):

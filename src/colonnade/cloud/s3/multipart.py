@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
-from colonnade.cloud.s3 import checksums, requests
+from colonnade.cloud.s3 import checksums, encryption, requests
 from colonnade.cloud.s3.access import on_bucket, on_new_object, on_object
 from colonnade.cloud.s3.bucket import owner
 from colonnade.cloud.s3.content import Received, receive
 from colonnade.cloud.s3.crc import CRC32
+from colonnade.cloud.s3.encryption import Lock
 from colonnade.cloud.s3.index import (
     ObjectRecord,
     Part,
@@ -44,7 +45,7 @@ _COMPOSITES = ("CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5")
 @operation("s3", "CreateMultipartUpload", demand=on_new_object)
 def create(call: Call) -> Result:
     parameters = call.parameters
-    check_new(call)
+    lock = encryption.lock(call, check_new(call), parameters["Key"])
     algorithm = str(parameters.get("ChecksumAlgorithm", "")).upper()
     upload = Upload(
         key=parameters["Key"],
@@ -56,6 +57,7 @@ def create(call: Call) -> Result:
         tags=requests.tags_of_header(parameters),
         algorithm=algorithm,
         checksum_type=_checksum_type(algorithm, parameters.get("ChecksumType", "")),
+        encryption=lock.encryption if lock else None,
     )
     with call.platform.store.write() as transaction:
         bucket = bucket_of(transaction, call).name
@@ -63,7 +65,7 @@ def create(call: Call) -> Result:
     result = {"Bucket": bucket, "Key": upload.key, "UploadId": upload.id}
     if algorithm:
         result |= {"ChecksumAlgorithm": algorithm, "ChecksumType": upload.checksum_type}
-    return result
+    return {**result, **encryption.members(call, upload.encryption, with_context=True)}
 
 
 def _checksum_type(algorithm: str, said: str) -> str:
@@ -97,9 +99,11 @@ def upload_part(call: Call) -> Result:
             f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, actual checksum Type: "
             f"{said.lower()}",
         )
-    received = receive(call.platform.the(ObjectStore), call.parameters, algorithm=upload.algorithm)
-    part = keep_part(call, received)
-    result = {"ETag": quoted(part.etag)}
+    lock = lock_of(call, upload)
+    seal = lock.key if lock else b""
+    received = receive(call.platform.the(ObjectStore), call.parameters, algorithm=upload.algorithm, seal=seal)
+    part = keep_part(call, received, lock)
+    result = {"ETag": quoted(part.etag), **encryption.members(call, upload.encryption)}
     if received.checksum:
         result[checksums.member(received.algorithm)] = received.checksum
     return result
@@ -110,6 +114,16 @@ def check_part_number(call: Call) -> None:
     if not 1 <= number <= 10_000:
         what = "Part number must be an integer between 1 and 10000, inclusive"
         raise invalid_argument(what, "partNumber", number)
+
+
+def lock_of(call: Call, upload: Upload) -> Lock | None:
+    """What the parts of an encrypted upload are sealed with; as when reading, KMS is asked for Decrypt."""
+    if upload.encryption is None:
+        encryption.check_customer_key(call, None)
+        return None
+    with call.platform.store.read() as reader:
+        bucket = bucket_of(reader, call)
+    return encryption.unlock(call, bucket.region, bucket.name, upload.key, upload.encryption)
 
 
 def upload_of(call: Call) -> Upload:
@@ -134,7 +148,7 @@ def _part_key(call: Call, number: int) -> Key:
     return parts(call.partition, call.parameters["Bucket"]).key(name)
 
 
-def keep_part(call: Call, received: Received) -> UploadedPart:
+def keep_part(call: Call, received: Received, lock: Lock | None) -> UploadedPart:
     """The part in the index; what had its number before is deleted."""
     blobs = call.platform.the(ObjectStore)
     number = call.parameters["PartNumber"]
@@ -145,7 +159,7 @@ def keep_part(call: Call, received: Received) -> UploadedPart:
                 number=number,
                 blob=received.blob,
                 size=received.size,
-                etag=received.md5.hex(),
+                etag=lock.etag(received.md5) if lock else received.md5.hex(),
                 crc32=received.crc32,
                 checksum=received.checksum if received.algorithm == upload.algorithm else "",
                 modified=float(int(call.now)),
@@ -189,6 +203,7 @@ def complete(call: Call) -> Result:
     bucket, key = call.parameters["Bucket"], upload.key
     location = f"http://{call.details.get('host', 's3.amazonaws.com')}/{bucket}/{key}"
     told = checksum_members(new) if upload.algorithm else {}
+    told |= encryption.members(call, new.encryption)
     return {"Location": location, "Bucket": bucket, "Key": key, "ETag": quoted(new.etag), **told}
 
 
@@ -276,6 +291,7 @@ def _joined(
         algorithm=upload.algorithm,
         checksum=checksum,
         checksum_type=upload.checksum_type or "FULL_OBJECT",
+        encryption=upload.encryption,
         parts=[Part(part.size, part.checksum) for part in chosen],
     )
 

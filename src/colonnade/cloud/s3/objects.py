@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from colonnade.cloud.s3 import checksums, ranges, requests
+from colonnade.cloud.s3 import checksums, encryption, ranges, requests
 from colonnade.cloud.s3.access import object_arn, on_new_object, on_object
 from colonnade.cloud.s3.conditions import check_reading, check_writing
 from colonnade.cloud.s3.content import Download, reading, receive
-from colonnade.cloud.s3.index import ObjectRecord, bucket_of, find_object, objects, put_object, record
+from colonnade.cloud.s3.index import Bucket, ObjectRecord, bucket_of, find_object, objects, put_object, record
 from colonnade.cloud.s3.refusals import invalid_argument, refusal
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation
@@ -23,13 +23,13 @@ from colonnade.objects import ObjectStore
 @operation("s3", "PutObject", demand=on_new_object)
 def put(call: Call) -> Result:
     parameters = call.parameters
-    check_new(call)
+    lock = encryption.lock(call, check_new(call), parameters["Key"])
     blobs = call.platform.the(ObjectStore)
-    received = receive(blobs, parameters, keep_small=False)
+    received = receive(blobs, parameters, keep_small=False, seal=lock.key if lock else b"")
     new = ObjectRecord(
         blob=received.blob,
         size=received.size,
-        etag=received.md5.hex(),
+        etag=lock.etag(received.md5) if lock else received.md5.hex(),
         crc32=received.crc32,
         modified=float(int(call.now)),
         headers=requests.headers(parameters),
@@ -37,13 +37,15 @@ def put(call: Call) -> Result:
         tags=requests.tags_of_header(parameters),
         algorithm=received.algorithm,
         checksum=received.checksum,
+        encryption=lock.encryption if lock else None,
     )
     keep(call, new, received.small)
-    return {"ETag": quoted(new.etag), **checksum_members(new)}
+    told = encryption.members(call, new.encryption, with_context=True)
+    return {"ETag": quoted(new.etag), **checksum_members(new), **told}
 
 
-def check_new(call: Call) -> None:
-    """All that can be refused before a byte is read."""
+def check_new(call: Call) -> Bucket:
+    """All that can be refused before a byte is read. Answers the bucket."""
     parameters = call.parameters
     requests.check_options(parameters)
     requests.check_key(parameters["Key"])
@@ -54,6 +56,7 @@ def check_new(call: Call) -> None:
         if "IfMatch" in parameters or "IfNoneMatch" in parameters:
             stored = reader.get(objects(call.partition, bucket.name).key(parameters["Key"]))
             check_writing(parameters, parameters["Key"], record(stored) if stored else None)
+    return bucket
 
 
 def keep(call: Call, new: ObjectRecord, small: bytes | None = None) -> None:
@@ -94,8 +97,9 @@ def get(call: Call) -> Result:
             check_reading(call.parameters, found)
             part = _part(call, found)
             first, last = part or (0, found.size - 1)
+            key = data_key(call, reader, found)
             try:
-                source = reading(blobs, reader, found, first, last - first + 1)
+                source = reading(blobs, reader, found, first, last - first + 1, key=key)
             except FileNotFoundError:
                 continue  # Replaced between the two looks: the new one will be there.
         return {**describe(call, found, part), "Body": Download(found, source).checked()}
@@ -114,6 +118,14 @@ def head(call: Call) -> Result:
     return describe(call, found, _part(call, found))
 
 
+def data_key(call: Call, reader: Reader, found: ObjectRecord) -> bytes:
+    """Of an encrypted object, where the caller may have it; empty for others."""
+    if found.encryption is None:
+        return b""
+    bucket = bucket_of(reader, call)
+    return encryption.unlock(call, bucket.region, bucket.name, call.parameters["Key"], found.encryption).key
+
+
 def look_up(call: Call) -> ObjectRecord:
     with call.platform.store.read() as reader:
         return find_readable(call, reader)
@@ -125,12 +137,14 @@ def find_readable(call: Call, reader: Reader) -> ObjectRecord:
     requests.check_options(call.parameters)
     bucket = bucket_of(reader, call).name
     try:
-        return find_object(reader, call, bucket, call.parameters["Key"])
+        found = find_object(reader, call, bucket, call.parameters["Key"])
     except ServiceError:
         allows = call.platform.the(Principals).allows
         if not allows(call.principal, "s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}"):
             raise refusal("AccessDenied") from None
         raise
+    encryption.check_customer_key(call, found.encryption)
+    return found
 
 
 def _part(call: Call, found: ObjectRecord) -> tuple[int, int] | None:
@@ -158,6 +172,7 @@ def describe(call: Call, found: ObjectRecord, part: tuple[int, int] | None) -> d
         "ETag": quoted(found.etag),
         "ContentType": "binary/octet-stream",
         **found.headers,
+        **encryption.members(call, found.encryption),
     }
     if found.metadata:
         result["Metadata"] = found.metadata

@@ -18,10 +18,6 @@ HEADERS = (
 )
 _MOST_METADATA = 2048
 _NOT_BUILT = {
-    "ServerSideEncryption": "server-side encryption",
-    "SSEKMSKeyId": "server-side encryption",
-    "SSECustomerAlgorithm": "encryption with customer keys",
-    "CopySourceSSECustomerAlgorithm": "encryption with customer keys",
     "ObjectLockMode": "object lock",
     "ObjectLockLegalHoldStatus": "object lock",
     "ObjectLockEventHold": "object lock",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from colonnade.cloud.s3 import objects as operations_on_objects
 from colonnade.cloud.s3.content import Download, reading
+from colonnade.cloud.s3.encryption import KMS
 from colonnade.cloud.s3.index import ObjectRecord, bucket_of, objects, record
 from colonnade.kernel import operations
 from colonnade.kernel.arns import Arn
@@ -36,7 +37,9 @@ class S3Storage:
     def read(self, principal: Principal, bucket: str, key: str) -> ObjectContent:
         call = self._call(principal, "GetObject", {"Bucket": bucket, "Key": key})
         found = operations_on_objects.look_up(call)
-        return Content(self._platform, _info(bucket, key, found), found)
+        with self._platform.store.read() as reader:
+            data_key = operations_on_objects.data_key(call, reader, found)
+        return Content(self._platform, _info(bucket, key, found), found, data_key)
 
     def write(
         self,
@@ -46,8 +49,16 @@ class S3Storage:
         source: BinaryIO,
         *,
         content_type: str = "binary/octet-stream",
+        kms_key_id: str = "",
     ) -> ObjectInfo:
-        parameters = {"Bucket": bucket, "Key": key, "Body": source, "ContentType": content_type}
+        parameters: dict[str, Any] = {
+            "Bucket": bucket,
+            "Key": key,
+            "Body": source,
+            "ContentType": content_type,
+        }
+        if kms_key_id:
+            parameters |= {"ServerSideEncryption": KMS, "SSEKMSKeyId": kms_key_id}
         call = self._call(principal, "PutObject", parameters)
         operations_on_objects.put(call)
         with self._platform.store.read() as reader:
@@ -101,16 +112,22 @@ class Content:
     platform: Platform
     info: ObjectInfo
     found: ObjectRecord
+    data_key: bytes = field(default=b"", repr=False)
 
     @property
     def local_path(self) -> Path | None:
-        return None if self.found.content else self.platform.the(ObjectStore).path(self.found.blob)
+        return (
+            None
+            if self.found.content or self.data_key
+            else self.platform.the(ObjectStore).path(self.found.blob)
+        )
 
     def open(self) -> BinaryIO:
         """Raises NoSuchKey when the object was replaced or deleted since it was looked up."""
         try:
             with self.platform.store.read() as reader:
-                source = reading(self.platform.the(ObjectStore), reader, self.found)
+                blobs = self.platform.the(ObjectStore)
+                source = reading(blobs, reader, self.found, key=self.data_key)
         except FileNotFoundError:
             raise ServiceError(
                 "NoSuchKey",
