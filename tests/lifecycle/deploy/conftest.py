@@ -54,6 +54,8 @@ for _name in (
     "endpoint.operations",
     "endpoint.invoke",
     "endpoint.reconciler",
+    "transform_job.operations",
+    "transform_job.reconciler",
 ):
     import_module(f"colonnade.lifecycle.deploy.{_name}")
 
@@ -80,7 +82,9 @@ class Objects:
         return BytesContent(self.held[url], key)
 
     def list(self, principal: Principal, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        raise NotImplementedError
+        begin = f"s3://{bucket}/"
+        for url in sorted(url for url in self.held if url.startswith(begin + prefix)):
+            yield ObjectInfo(bucket, url.removeprefix(begin), len(self.held[url]), "", 0.0)
 
     def write(
         self,

@@ -18,7 +18,6 @@ from colonnade.serving.batch import paths, processing
 
 _MOST_INSTANCES, _MOST_MB, _USUAL_MB = 100, 100, 6
 _NOT_YET = {"DataCaptureConfig": "Leave it out: the input and the output are objects already."}
-_NOT_YET_IN_OUTPUT = {"KmsKeyId": "Set the bucket's default encryption instead."}
 _NOT_YET_IN_RESOURCES = {
     "VolumeKmsKeyId": "Leave it out.",
     "TransformAmiVersion": "Leave it out: there are no machine images.",
@@ -29,7 +28,6 @@ def check(call: Call) -> Document:
     """The model's document. Raises the ServiceError of the first thing that is wrong."""
     request = call.parameters
     refuse(request, _NOT_YET)
-    refuse(request["TransformOutput"], _NOT_YET_IN_OUTPUT)
     refuse(request["TransformResources"], _NOT_YET_IN_RESOURCES)
     _check_sizes(request)
     _check_source(request)

@@ -174,18 +174,18 @@ def _collect(
 
 def _upload(platform: Platform, job: Document, role: Principal, work: str, share: shares.Share) -> None:
     executor, storage = platform.the(Executor), platform.the(Storage)
-    target = Location.parse(job["TransformOutput"]["S3OutputPath"])
+    output = job["TransformOutput"]
+    target = Location.parse(output["S3OutputPath"])
+    written = {"content_type": output.get("Accept") or "binary/octet-stream"}
+    if "KmsKeyId" in output:
+        written["kms_key_id"] = output["KmsKeyId"]
     whole = {output.path for output in executor.outputs(work, OUTPUTS)}
     for index, (_, _, name) in enumerate(share):
         path = contract.output_of(index)
         if path in whole:
             place = target.below(name)
             with executor.open(work, f"{OUTPUTS}/{path}") as file:
-                storage.write(role, place.bucket, place.key, file, content_type=_content_type(job))
-
-
-def _content_type(job: Document) -> str:
-    return str(job["TransformOutput"].get("Accept") or "binary/octet-stream")
+                storage.write(role, place.bucket, place.key, file, **written)
 
 
 def _reason(platform: Platform, work: str, end: Observation) -> str:
