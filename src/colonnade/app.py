@@ -148,6 +148,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
     from colonnade.objects import ObjectStore
     from colonnade.objects.filesystem import FilesystemObjects
+    from colonnade.timeseries.database import Timeseries
 
     measures = Measures()
     platform = Platform(
@@ -170,6 +171,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     secret = root.secret_access_key
     platform.provide(WorkCredentials, StoredWorkCredentials(platform, secret, settings.url))
     platform.provide(LogStreams, FileLogStreams(settings.data / "logs", platform.clock))
+    platform.provide(Timeseries, Timeseries(settings.data / "metrics.db"))
     platform.provide(ServerAddress, ServerAddress(settings.url))
     platform.provide(Notifications, StoredNotifications(platform))
     return platform
@@ -225,6 +227,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     platform.provide(Router, router)
     platform.provide(Metrics, Metrics(settings.data))
     platform.the(Measures).invocations_from(partial(_invocations, router))
+    platform.the(Measures).models_from(partial(_many_models, router))
     report_when_asked(platform.signals, platform.the(Measures), settings.data, f"worker-{os.getpid()}")
     routes = Snapshot(platform, router, Recorder(settings.data / "capture", platform.clock.now))
 
@@ -257,6 +260,18 @@ def _invocations(router: Router) -> list[list[Any]]:
         ]
         for (key, variant), seen in router.totals().items()
     ]
+
+
+def _many_models(router: Router) -> dict[str, list[list[Any]]]:
+    noted = [
+        [key.region, key.name, variant, metric, seen.total, seen.times]
+        for (key, variant), counters in router.totals().items()
+        for metric, seen in counters.models.items()
+    ]
+    loaded = [
+        [key.region, key.name, variant, count] for (key, variant), count in router.loaded_models().items()
+    ]
+    return {"noted": noted, "loaded": loaded}
 
 
 def _allow_many_connections() -> None:

@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 from botocore.config import Config
 
+import colonnade.cloud.cloudwatch
 import colonnade.cloud.iam
 import colonnade.cloud.kms
 import colonnade.cloud.logs
@@ -31,6 +32,7 @@ from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Credential, Keys, LogStreams, Principal, Principals
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store.memory import MemoryStore
+from colonnade.timeseries.database import Timeseries
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -93,6 +95,8 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     platform.provide(Keys, StoredKeys(platform, lambda: b"m" * 32))
     logs = FileLogStreams(tmp_path / "logs", clock)
     platform.provide(LogStreams, logs)
+    metrics = Timeseries(tmp_path / "metrics.db")
+    platform.provide(Timeseries, metrics)
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app.build(platform), loop="uvloop", http="httptools", lifespan="on", log_level="warning"
@@ -112,12 +116,19 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
         thread.join(20)
         listening.close()
         store.close()
+        metrics.close()
 
 
 def _load_operations() -> None:
     import pkgutil
     from importlib import import_module
 
-    for package in (colonnade.cloud.iam, colonnade.cloud.sts, colonnade.cloud.logs, colonnade.cloud.kms):
+    for package in (
+        colonnade.cloud.iam,
+        colonnade.cloud.cloudwatch,
+        colonnade.cloud.sts,
+        colonnade.cloud.logs,
+        colonnade.cloud.kms,
+    ):
         for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
             import_module(module.name)

@@ -28,6 +28,7 @@ from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import subject_of
 from colonnade.objects import ObjectStore
 from colonnade.serving.snapshot import endpoint_key
+from colonnade.timeseries.database import Timeseries
 
 if TYPE_CHECKING:
     from colonnade.kernel.reconcile.driver import Driver
@@ -58,6 +59,7 @@ class Ephemeral:
                 self._publish("routes", subject_of(endpoint))
             self._publish("identity", "")
             self._platform.the(ObjectStore).sweep((), older_than=math.inf)
+            self._platform.the(Timeseries).clear()
             shutil.rmtree(self._logs, ignore_errors=True)
             clock = self._platform.clock
             if isinstance(clock, ManualClock):

@@ -152,12 +152,18 @@ class OperationModel:
         return None if reference is None else self.service_model.resolve(reference)
 
 
+_ACTION_PREFIXES = {"monitoring": "cloudwatch"}
+"""Of services whose actions are not named as they are signed (Service Authorization Reference)."""
+
+
 class ServiceModel:
     def __init__(self, name: str, description: Mapping[str, Any]) -> None:
         self.service_name = name
         self.metadata: Mapping[str, Any] = description["metadata"]
         self.protocol: str = self.metadata["protocol"]
         self.signing_name: str = self.metadata.get("signingName") or self.metadata["endpointPrefix"]
+        self.action_prefix = _ACTION_PREFIXES.get(self.signing_name, self.signing_name)
+        """What the service's actions begin with in policies."""
         self._operations: Mapping[str, Any] = description["operations"]
         self._shapes: Mapping[str, Any] = description["shapes"]
         self._made: dict[str, Shape] = {}

@@ -105,6 +105,9 @@ class Operation:
     mutates: bool
     module: str
     line: int
+    at_once: Handler | None = None
+    """Tries to answer on the gateway's event loop, where nobody may wait: a look-up or two in the store, or what lies in memory.
+    None means that it takes the handler after all."""
 
 
 _registered: dict[tuple[str, str], Operation] = {}
@@ -117,12 +120,15 @@ def operation(
     effect: Effect = Effect.REAL,
     demand: Demand | None = None,
     conditions: Conditions | None = None,
+    at_once: Handler | None = None,
+    quick: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register a function as the operation. `demand` is only for services whose IAM actions are not their operations'
-    names (S3) or whose resource cannot be read from the parameters."""
+    names (S3) or whose resource cannot be read from the parameters. A `quick` one always answers at once."""
 
     def register(handler: Handler) -> Handler:
-        add(service, name, handler, effect=effect, demand=demand, conditions=conditions)
+        now = handler if quick else at_once
+        add(service, name, handler, effect=effect, demand=demand, conditions=conditions, at_once=now)
         return handler
 
     return register
@@ -138,6 +144,7 @@ def add(
     conditions: Conditions | None = None,
     module: str = "",
     line: int = 0,
+    at_once: Handler | None = None,
 ) -> None:
     """Register without the decorator; `module` and `line` say where the code stands when the handler cannot."""
     if (service, name) in _registered:
@@ -148,7 +155,7 @@ def add(
         ("Describe", "List", "Get", "Head", "Search", "Batch", "Query", "Simulate", "Filter")
     )
     _registered[service, name] = Operation(
-        service, name, handler, effect, demand, conditions, mutates, module, line
+        service, name, handler, effect, demand, conditions, mutates, module, line, at_once
     )
 
 
@@ -186,7 +193,7 @@ def demands(target: Operation, call: Call) -> Sequence[tuple[str, str]]:
     if target.demand is not None:
         return target.demand(call)
     finder = _resource_finders.get(target.service)
-    prefix = models.service(target.service).signing_name
+    prefix = models.service(target.service).action_prefix
     return [(f"{prefix}:{target.name}", finder(call) if finder else "*")]
 
 
