@@ -12,14 +12,26 @@ from colonnade.kernel.ports import Principal, Storage
 
 
 def upload_archive(
-    executor: Executor, work_id: str, folder: str, storage: Storage, role: Principal, target: Location
+    executor: Executor,
+    work_id: str,
+    folder: str,
+    storage: Storage,
+    role: Principal,
+    target: Location,
+    *,
+    kms_key_id: str = "",
 ) -> None:
-    """The folder's files as `target`, a .tar.gz whose members are relative to the folder."""
+    """The folder's files as `target`, a .tar.gz whose members are relative to the folder; under a KMS key where one is named."""
     with tempfile.TemporaryFile() as archive:
         _write(executor, work_id, folder, cast(BinaryIO, archive))
         archive.seek(0)
         storage.write(
-            role, target.bucket, target.key, cast(BinaryIO, archive), content_type="application/x-tar"
+            role,
+            target.bucket,
+            target.key,
+            cast(BinaryIO, archive),
+            content_type="application/x-tar",
+            kms_key_id=kms_key_id,
         )
 
 
@@ -33,10 +45,17 @@ def _write(executor: Executor, work_id: str, folder: str, sink: BinaryIO) -> Non
 
 
 def upload_files(
-    executor: Executor, work_id: str, folder: str, storage: Storage, role: Principal, target: Location
+    executor: Executor,
+    work_id: str,
+    folder: str,
+    storage: Storage,
+    role: Principal,
+    target: Location,
+    *,
+    kms_key_id: str = "",
 ) -> None:
     """The folder's files, each under its own name below `target`."""
     for output in executor.outputs(work_id, folder):
         place = target.below(output.path)
         with executor.open(work_id, f"{folder}/{output.path}") as file:
-            storage.write(role, place.bucket, place.key, file)
+            storage.write(role, place.bucket, place.key, file, kms_key_id=kms_key_id)

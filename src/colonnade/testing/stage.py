@@ -63,7 +63,14 @@ class DictionaryStorage:
         return BytesContent(self.objects[bucket, key], key)
 
     def write(
-        self, principal: Principal, bucket: str, key: str, source: BinaryIO, *, content_type: str = ""
+        self,
+        principal: Principal,
+        bucket: str,
+        key: str,
+        source: BinaryIO,
+        *,
+        content_type: str = "",
+        kms_key_id: str = "",
     ) -> ObjectInfo:
         self._check(bucket)
         self.objects[bucket, key] = source.read()

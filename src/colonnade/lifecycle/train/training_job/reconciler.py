@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import partial
 
 from colonnade.executors import Executor, Observation, Phase
 from colonnade.jobs import artefacts, checkpoints, logs
@@ -150,16 +151,19 @@ def _upload(platform: Platform, job: Document, role: Principal) -> str:
     """The model's URI, when it is there."""
     executor, storage, work = platform.the(Executor), platform.the(Storage), job["_Work"]
     output = job["OutputDataConfig"]
+    kms_key_id = output.get("KmsKeyId", "")
+    upload_files = partial(artefacts.upload_files, kms_key_id=kms_key_id)
+    upload_archive = partial(artefacts.upload_archive, kms_key_id=kms_key_id)
     place = Location.parse(output["S3OutputPath"]).below(job["TrainingJobName"], "output")
     has_data = bool(executor.outputs(work, "output/data"))
     if output.get("CompressionType") == "NONE":
-        artefacts.upload_files(executor, work, "model", storage, role, place.below("model"))
+        upload_files(executor, work, "model", storage, role, place.below("model"))
         if has_data:
-            artefacts.upload_files(executor, work, "output/data", storage, role, place.below("data"))
+            upload_files(executor, work, "output/data", storage, role, place.below("data"))
         return f"{place.below('model')}/"
     if has_data:
-        artefacts.upload_archive(executor, work, "output/data", storage, role, place.below("output.tar.gz"))
-    artefacts.upload_archive(executor, work, "model", storage, role, place.below("model.tar.gz"))
+        upload_archive(executor, work, "output/data", storage, role, place.below("output.tar.gz"))
+    upload_archive(executor, work, "model", storage, role, place.below("model.tar.gz"))
     return str(place.below("model.tar.gz"))
 
 
