@@ -86,7 +86,6 @@ def test_a_regex_that_is_none(stage: Stage) -> None:
         ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation"),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "InstanceCount"),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "KeepAlivePeriodInSeconds": 60}}, "KeepAlive"),
-        ({"OutputDataConfig": {"S3OutputPath": "s3://out", "KmsKeyId": "k"}}, "KmsKeyId"),
         ({"AlgorithmSpecification": {"AlgorithmName": "a", "TrainingInputMode": "File"}}, "AlgorithmName"),
         ({"RetryStrategy": {"MaximumRetryAttempts": 2}}, "RetryStrategy"),
     ],

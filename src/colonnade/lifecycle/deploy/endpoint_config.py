@@ -30,7 +30,7 @@ _NOT_YET = {
     "ShadowProductionVariants": "Leave them out.",
     "VpcConfig": "Leave it out.",
     "EnableNetworkIsolation": "Leave it out.",
-    "KmsKeyId": "Leave it out; instances have no storage volume of their own to encrypt.",
+    "KmsKeyId": "Instances have no volumes of their own, but folders on the server's disk: encrypt that, and leave it out.",
     "MetricsConfig": "Leave it out.",
     "CrossRegionTrafficConfig": "Leave it out.",
 }
