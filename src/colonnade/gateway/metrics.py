@@ -55,6 +55,7 @@ def _collect(platform: Platform) -> str:
         *_info(),
         *_requests(found),
         *_invocations(found),
+        *_many_models(found, alive),
         *_jobs(platform),
         *_store(found),
         *_processes(alive),
@@ -98,6 +99,46 @@ def _invocations(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from _family(name, "counter", about)
         for labels, values in sorted(sums.items()):
             yield _sample(name, labels, values[column])
+
+
+_NOTED = (
+    (
+        "ModelCacheHit",
+        "colonnade_model_cache_hits",
+        "Calls of many models, and how many found theirs in memory.",
+    ),
+    (
+        "ModelLoadingWaitTime",
+        "colonnade_model_loading_wait_seconds",
+        "Time that calls waited for their models.",
+    ),
+    ("ModelDownloadingTime", "colonnade_model_downloading_seconds", "Time to fetch models from S3."),
+    ("ModelLoadingTime", "colonnade_model_loading_seconds", "Time to take models into memory."),
+    ("ModelUnloadingTime", "colonnade_model_unloading_seconds", "Time to let models go from memory."),
+)
+"""By CloudWatch's names, as `serving` notes them."""
+
+
+def _many_models(found: Sequence[Mapping[str, Any]], alive: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    sums: dict[tuple[str, Labels], list[float]] = {}
+    for region, endpoint, variant, metric, *values in (
+        row for one in found for row in one["models"]["noted"]
+    ):
+        place: Labels = (("region", region), ("endpoint", endpoint), ("variant", variant))
+        before = sums.get((metric, place), [0.0, 0.0])
+        sums[metric, place] = [a + b for a, b in zip(before, values, strict=True)]
+    for metric, name, about in _NOTED:
+        yield from _family(name, "summary", about)
+        for (noted, labels), (total, times) in sorted(sums.items()):
+            if noted == metric:
+                yield _sample(f"{name}_sum", labels, total)
+                yield _sample(f"{name}_count", labels, times)
+    name = "colonnade_loaded_models"
+    yield from _family(name, "gauge", "Models of multi-model endpoints in memory, as each worker knows.")
+    for report in alive:
+        for region, endpoint, variant, count in report["models"]["loaded"]:
+            where: Labels = (("region", region), ("endpoint", endpoint), ("variant", variant))
+            yield _sample(name, (*where, ("process", report["process"])), count)
 
 
 def _jobs(platform: Platform) -> Iterator[str]:

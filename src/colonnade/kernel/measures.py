@@ -11,7 +11,7 @@ import os
 import resource
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -46,6 +46,7 @@ class Measures:
         self._writes_lock = threading.Lock()
         self._requests: dict[tuple[str, str, int], Histogram] = {}
         self._invocations: Callable[[], Sequence[Any]] = lambda: ()
+        self._models: Callable[[], Mapping[str, Any]] = lambda: {"noted": (), "loaded": ()}
 
     def request(self, service: str, operation: str, status: int, seconds: float) -> None:
         """From the event loop's thread only."""
@@ -63,11 +64,17 @@ class Measures:
         """Where to read [region, endpoint, variant, invocations, client errors, server errors, seconds], each a sum."""
         self._invocations = source
 
+    def models_from(self, source: Callable[[], Mapping[str, Any]]) -> None:
+        """Where to read what endpoints of many models do: `noted`, [region, endpoint, variant, metric, sum, count], and `loaded`,
+        [region, endpoint, variant, models in memory]."""
+        self._models = source
+
     def report(self) -> dict[str, Any]:
         return {
             "requests": [[*key, seen.counts, seen.sum] for key, seen in list(self._requests.items())],
             "store_writes": [self.store_writes.counts, self.store_writes.sum],
             "invocations": list(self._invocations()),
+            "models": self._models(),
             "cpu_seconds": sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
             "resident_bytes": _resident_bytes(),
         }

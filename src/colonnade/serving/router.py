@@ -107,6 +107,15 @@ class Router:
                 totals.setdefault(place, Counters()).add(counters)
         return totals
 
+    def loaded_models(self) -> Mapping[tuple[Key, str], int]:
+        """Per endpoint and variant with many models, how many of them are in memory as far as this worker knows."""
+        return {
+            (key, variant.name): sum(one.many.loaded for one in variant.containers if one.many is not None)
+            for key, route in self._routes.copy().items()
+            for variant in route.variants.values()
+            if variant.many
+        }
+
     # What calls ask
 
     async def invoke(self, key: Key, invocation: Invocation, *, name: str = "") -> Answer:
@@ -142,7 +151,7 @@ class Router:
             raise
         finally:
             counters.invocations += 1
-            counters.model_seconds += time.perf_counter() - began
+            counters.latency.add((time.perf_counter() - began) * 1e6)
         if 200 <= answer.status < 300:
             if (capture := variant.capture) is not None and capture.wants(self._random):
                 capture.note(_sample(invocation, answer))

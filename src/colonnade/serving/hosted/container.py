@@ -24,7 +24,7 @@ from colonnade.serving.hosted.library import Library, Unloadable
 from colonnade.serving.hosted.shelf import Shelf, weight
 from colonnade.serving.instances import Instance, Predicts, Slot
 
-PATIENCE = 30.0
+PATIENCE = 45.0
 """Seconds that a call waits for its model."""
 _PIECE = 1 << 20
 T = TypeVar("T")
