@@ -563,3 +563,167 @@ def test_a_change_is_audited_and_a_refused_one_is_not(sagemaker: Any, fresh: Any
     with fresh.platform.store.read() as reader:
         names = [event.body["eventName"] for event in reader.events("audit")]
     assert names == ["CreateImage"]
+
+
+# Hubs
+
+
+def import_content(sagemaker: Any, name: str = "Churn", **more: Any) -> str:
+    answer = sagemaker.import_hub_content(
+        **{
+            "HubName": "Models",
+            "HubContentType": "Model",
+            "HubContentName": name,
+            "DocumentSchemaVersion": "2.0.0",
+            "HubContentDocument": "{}",
+            **more,
+        }
+    )
+    return str(answer["HubContentArn"])
+
+
+@pytest.fixture
+def hub(sagemaker: Any) -> str:
+    return str(sagemaker.create_hub(HubName="Models", HubDescription="ours")["HubArn"])
+
+
+def test_versions_of_hub_content_stand_side_by_side_and_the_newest_is_meant(
+    sagemaker: Any, hub: str, tick: Callable[[], float]
+) -> None:
+    arns = [import_content(sagemaker, **version) for version in ({}, {"HubContentVersion": "1.9.0"}, {})]
+    tick()
+    import_content(sagemaker, HubContentVersion="1.10.0", HubContentDescription="the newest")
+
+    where = {"HubName": hub, "HubContentType": "Model", "HubContentName": "churn"}
+    told = sagemaker.describe_hub_content(**where)
+    first = sagemaker.describe_hub_content(**where, HubContentVersion="1.0.0")
+    listed = sagemaker.list_hub_content_versions(**where, MinVersion="1.9.1", SortOrder="Ascending")
+
+    assert arns == [
+        f"{ARN}:hub-content/Models/Model/Churn/{version}" for version in ("1.0.0", "1.9.0", "1.9.1")
+    ]
+    assert (told["HubContentVersion"], told["HubContentDescription"]) == ("1.10.0", "the newest")
+    assert (told["HubArn"], told["HubName"], told["HubContentStatus"]) == (hub, "Models", "Available")
+    assert (first["HubContentArn"], first["DocumentSchemaVersion"]) == (arns[0], "2.0.0")
+    assert first["HubContentDocument"] == "{}"
+    assert [row["HubContentVersion"] for row in listed["HubContentSummaries"]] == ["1.9.1", "1.10.0"]
+
+
+def test_contents_of_a_hub_are_listed_by_kind_with_their_newest_version(sagemaker: Any, hub: str) -> None:
+    for name, version in (("b", "1.0.0"), ("a", "1.0.0"), ("b", "2.0.0"), ("models", "1.0.0")):
+        import_content(sagemaker, name, HubContentVersion=version, Tags=[{"Key": "team", "Value": name}])
+    import_content(sagemaker, "b", HubContentVersion="3.0.0", DocumentSchemaVersion="3.0.0")
+    import_content(sagemaker, "note", HubContentType="Notebook")
+
+    def listed(**more: Any) -> list[tuple[str, str]]:
+        given = {"HubName": "models", "HubContentType": "Model", "SortBy": "HubContentName", **more}
+        rows = _all_pages(sagemaker.list_hub_contents, given)
+        return [(row["HubContentName"], row["HubContentVersion"]) for row in rows]
+
+    assert listed(SortOrder="Ascending") == [("a", "1.0.0"), ("b", "3.0.0"), ("models", "1.0.0")]
+    assert listed(SortOrder="Descending")[0] == ("models", "1.0.0")
+    assert listed(MaxSchemaVersion="2.0.0", NameContains="B") == [("b", "2.0.0")]
+    assert listed(NameContains="Models") == [("models", "1.0.0")], "the hub's own name does not count"
+    assert listed(HubContentType="Notebook") == [("note", "1.0.0")]
+    tagged = sagemaker.list_tags(ResourceArn=f"{ARN}:hub-content/Models/Model/a/1.0.0")
+    assert tagged["Tags"] == [{"Key": "team", "Value": "a"}]
+
+
+def _all_pages(lists: Callable[..., Any], given: dict[str, Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    token: dict[str, str] = {}
+    while True:
+        answer = lists(**given, **token, MaxResults=1)
+        rows += answer["HubContentSummaries"]
+        if "NextToken" not in answer:
+            return rows
+        token = {"NextToken": answer["NextToken"]}
+
+
+def test_hub_content_is_updated_by_version_and_holds_its_hub(sagemaker: Any, hub: str) -> None:
+    arn = import_content(sagemaker, HubContentDisplayName="Churn model")
+    where = {
+        "HubName": "Models",
+        "HubContentType": "Model",
+        "HubContentName": "Churn",
+        "HubContentVersion": "1.0.0",
+    }
+
+    assert sagemaker.update_hub_content(**where, SupportStatus="Deprecated")["HubContentArn"] == arn
+    told = sagemaker.describe_hub_content(**where)
+    assert (told["SupportStatus"], told["HubContentDisplayName"]) == ("Deprecated", "Churn model")
+    assert refused(sagemaker.update_hub_content, **where)[1].startswith("Give at least one of")
+    code, text = refused(sagemaker.delete_hub, HubName="Models")
+    assert (code, "churn/1.0.0" in text) == ("ResourceInUse", True)
+
+    sagemaker.delete_hub_content(**where)
+    for operation in (sagemaker.describe_hub_content, sagemaker.delete_hub_content):
+        assert refused(operation, **where)[0] == "ResourceNotFound"
+    del where["HubContentVersion"]
+    assert refused(sagemaker.describe_hub_content, **where)[0] == "ResourceNotFound"
+    sagemaker.delete_hub(HubName="Models")
+
+
+def test_hub_content_that_cannot_be_imported_is_refused(sagemaker: Any, hub: str) -> None:
+    arn = import_content(sagemaker, HubContentVersion="1.0.0")
+
+    def importing(**more: Any) -> tuple[str, str]:
+        return refused(lambda **given: import_content(sagemaker, **given), **more)
+
+    code, text = importing(HubContentVersion="1.0.0")
+    assert (code, arn.lower() in text) == ("ResourceInUse", True)
+    assert importing(HubName="none")[0] == "ResourceNotFound"
+    assert "References" in importing(HubContentType="ModelReference")[1]
+    assert importing(HubContentVersion="first")[0] == "ValidationException"
+
+
+# Policies of clusters
+
+CLUSTER = f"{ARN}:cluster/abcdefghij12"
+
+
+def quota(sagemaker: Any, name: str = "team-a", cluster: str = CLUSTER) -> str:
+    answer = sagemaker.create_compute_quota(
+        Name=name,
+        ClusterArn=cluster,
+        ComputeQuotaConfig={"PreemptTeamTasks": "Never"},
+        ComputeQuotaTarget={"TeamName": name.lower(), "FairShareWeight": 3},
+    )
+    return str(answer["ComputeQuotaId"])
+
+
+def test_versions_of_a_quota_stay_readable_and_updates_name_the_one_they_go_out_from(sagemaker: Any) -> None:
+    identity = quota(sagemaker)
+    assert re.fullmatch("[a-z0-9]{12}", identity)
+
+    target = {"TeamName": "team-a", "FairShareWeight": 9}
+    updated = sagemaker.update_compute_quota(
+        ComputeQuotaId=identity, TargetVersion=1, ComputeQuotaTarget=target, ActivationState="Disabled"
+    )
+    code, text = refused(sagemaker.update_compute_quota, ComputeQuotaId=identity, TargetVersion=1)
+    now = sagemaker.describe_compute_quota(ComputeQuotaId=identity)
+    before = sagemaker.describe_compute_quota(ComputeQuotaId=identity, ComputeQuotaVersion=1)
+
+    assert updated["ComputeQuotaVersion"] == 2
+    assert (code, "that is 2" in text) == ("ConflictException", True)
+    assert (now["ComputeQuotaTarget"]["FairShareWeight"], now["Status"]) == (9, "Updated")
+    assert now["ActivationState"] == "Disabled"
+    assert (before["ComputeQuotaTarget"]["FairShareWeight"], before["Status"]) == (3, "Created")
+    assert (before["ComputeQuotaVersion"], before["ActivationState"]) == (1, "Enabled")
+    code, text = refused(sagemaker.describe_compute_quota, ComputeQuotaId=identity, ComputeQuotaVersion=7)
+    assert (code, "no version 7" in text) == ("ResourceNotFound", True)
+
+
+def test_a_cluster_has_one_quota_of_a_name(sagemaker: Any) -> None:
+    quota(sagemaker)
+    assert refused(lambda: quota(sagemaker, "TEAM-A"))[0] == "ConflictException"
+    quota(sagemaker, cluster=f"{ARN}:cluster/other0000000")
+
+    (row,) = sagemaker.list_compute_quotas(ClusterArn=CLUSTER)["ComputeQuotaSummaries"]
+    assert (row["Name"], row["ComputeQuotaVersion"], row["ComputeQuotaTarget"]["TeamName"]) == (
+        "team-a",
+        1,
+        "team-a",
+    )
+    assert len(sagemaker.list_compute_quotas(Status="Created")["ComputeQuotaSummaries"]) == 2
+    assert sagemaker.list_compute_quotas(Status="Deleted")["ComputeQuotaSummaries"] == []

@@ -10,7 +10,7 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import islice
@@ -23,6 +23,7 @@ from colonnade.kernel.store import Order, Query, Reader, Scope, Stored
 
 Show = Callable[[models.Shape, Stored], Mapping[str, Any]]
 Keep = Callable[[Stored], bool]
+Column = Callable[[Stored], str | float]
 
 _FILTERS = {
     "NameContains": "name_contains",
@@ -53,10 +54,34 @@ def list_page(
     with call.platform.store.read() as reader:
         found = _rows(reader, scope, replace(query, limit=max(limit + 1, _SIFTED) if keep else limit + 1))
         rows = list(islice(filter(keep, found) if keep else found, limit + 1))
+    return _page(call, rows, show, lambda row: _value(query.order, row))
+
+
+def sorted_page(call: Call, rows: Iterable[Stored], show: Show, columns: Mapping[str, Column]) -> Result:
+    """Answer a List operation from rows that were read and filtered already, and are few: `columns` says by SortBy's values
+    what they are put in order by, where that is not the store's order. Raises ValidationException for a bad token."""
+    parameters = call.parameters
+    column = columns[parameters.get("SortBy") or default_sort(call.service, call.operation)]
+    descending = (parameters.get("SortOrder") or default_order(call.service, call.operation)) == "Descending"
+
+    def place(row: Stored) -> tuple[str | float, str]:
+        return column(row), row.key.name
+
+    ordered = sorted(rows, key=place, reverse=descending)
+    after = _position(parameters)
+    if after is not None:
+        ordered = [row for row in ordered if (place(row) < after if descending else place(row) > after)]
+    return _page(call, ordered, show, column)
+
+
+def _page(call: Call, rows: Sequence[Stored], show: Show, column: Column) -> Result:
+    """The first of `rows`, and a token if there are more."""
+    limit = int(call.parameters.get("MaxResults", DEFAULT_PAGE))
     result_member, summary = _summaries(call.service, call.operation)
     result: dict[str, Any] = {result_member: [show(summary, row) for row in rows[:limit]]}
     if len(rows) > limit:
-        result["NextToken"] = _token(call.parameters, query.order, rows[limit - 1])
+        last = rows[limit - 1]
+        result["NextToken"] = encode_token([_fingerprint(call.parameters), column(last), last.key.name])
     return result
 
 
@@ -139,10 +164,6 @@ def _summaries(service: str, operation: str) -> tuple[str, models.Shape]:
 def _fingerprint(parameters: Mapping[str, Any]) -> int:
     filters = {name: value for name, value in parameters.items() if name not in _NOT_FILTERS}
     return zlib.crc32(json.dumps(filters, sort_keys=True, default=str).encode())
-
-
-def _token(parameters: Mapping[str, Any], order: Order, last: Stored) -> str:
-    return encode_token([_fingerprint(parameters), _value(order, last), last.key.name])
 
 
 def _value(order: Order, row: Stored) -> str | float:

@@ -1,4 +1,4 @@
-"""Private hubs: named places for models and notebooks. Their contents are absent."""
+"""Private hubs: named places for models and notebooks."""
 
 from __future__ import annotations
 
