@@ -2,8 +2,7 @@
 
 Runs in the user's process, beside the SDK; the server knows nothing of it. The SDK takes its addresses from the AWS profile
 or environment as boto3 does, with one exception: it names STS by AWS's own address, whatever is configured. That is mended
-here, for all sessions of the process. The session also opts out of the SDK's telemetry, which goes to AWS, and of its wish to
-have repacked code encrypted by KMS, which the server does not do and therefore refuses.
+here, for all sessions of the process. The session also opts out of the SDK's telemetry, which goes to AWS.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from urllib.parse import urlsplit
 
 SESSIONS = {"2": "sagemaker.session", "3": "sagemaker.core.helper.session_helper"}
 """Where a major version of the SDK has its Session, and the function that names STS."""
-SETTINGS = {"2": "sagemaker.session_settings", "3": "sagemaker.core.session_settings"}
 
 
 def sagemaker_session(boto_session: Any = None, **options: Any) -> Any:
@@ -25,7 +23,6 @@ def sagemaker_session(boto_session: Any = None, **options: Any) -> Any:
     boto_session = boto_session or import_module("boto3").Session()
     address = _address(boto_session)
     module.sts_regional_endpoint = lambda _region: address
-    options.setdefault("settings", _without_encryption(major))
     session = module.Session(boto_session=boto_session, **options)
     _opt_out_of_telemetry(session)
     return session
@@ -45,10 +42,6 @@ def _installed_major() -> str:
             "Session(default_bucket=...)"
         )
     return major
-
-
-def _without_encryption(major: str) -> Any:
-    return import_module(SETTINGS[major]).SessionSettings(encrypt_repacked_artifacts=False)
 
 
 def _address(boto_session: Any) -> str:
