@@ -140,7 +140,7 @@ def _runtimes(chosen: Settings) -> Iterator[Finding]:
         if missing:
             remedy = "is not installed, so its images cannot run: pip install 'colonnade[main]'"
             yield Finding("note", "runtime", f"{runtime.name}: {', '.join(missing)} {remedy}")
-        else:
+        elif runtime.libraries:
             found = ", ".join(f"{name} {_version(name)}" for name in runtime.libraries)
             yield Finding("ok", "runtime", f"{runtime.name}: {found}")
 

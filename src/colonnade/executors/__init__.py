@@ -78,7 +78,8 @@ class Work:
     metrics: Sequence[tuple[str, str]] = ()
     """(name, regex): searched in each line the command prints; group 1 is the value."""
     serves: bool = False
-    """Whether it is a replica: it gets an address to listen on, and ends when the server has gone."""
+    """Whether it is a replica: it gets an address to listen on, and ends when the server has gone. COLONNADE_SOCKET tells it the
+    path of a unix socket; one that cannot have such writes `tcp:127.0.0.1:<port>` into the file `address` beside that."""
 
 
 class Phase(Enum):

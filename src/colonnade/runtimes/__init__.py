@@ -17,6 +17,8 @@ from functools import cache
 from colonnade.kernel.errors import ServiceError, validation
 
 _NAME = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
+SERVER = "COLONNADE_SERVER"
+"""In a container's Environment: the program, below the model's `code` folder, that is its HTTP server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,21 @@ def find(uri: str) -> Runtime:
         if repository in runtime.repositories:
             return runtime
     raise unknown_image(uri)
+
+
+def serving(uri: str, environment: Mapping[str, str]) -> Runtime:
+    """What serves a container: its own HTTP server where the environment names one, else what the image stands for. Raises
+    ValidationException."""
+    if environment.get(SERVER):
+        Image.parse(uri)
+        return registered()["http-server"]
+    try:
+        return find(uri)
+    except ServiceError as error:
+        raise validation(
+            f"{error.message} To serve with a server of your own, pack it into the model's archive as code/<program> and name "
+            f"the program in the container's Environment as {SERVER}."
+        ) from None
 
 
 def unknown_image(uri: str) -> ServiceError:

@@ -21,10 +21,12 @@ _CHUNK = 256 * 1024
 class ReplicaLost(Exception):  # noqa: N818 - a condition that the router handles
     """The replica went before it answered."""
 
-    def __init__(self, *, suspect: bool) -> None:
+    def __init__(self, *, suspect: bool, among: int = 1) -> None:
         super().__init__("the replica ended before it answered")
         self.suspect = suspect
-        """Whether this call was at the head of the line, and so may be what killed it."""
+        """Whether the replica was at work on this call, which so may be what killed it."""
+        self.among = among
+        """How many calls it was at work on."""
 
 
 class Connection(asyncio.Protocol):
@@ -93,7 +95,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None and self._transport is not None:
             with contextlib.suppress(FrameError, IndexError):
-                self._hand_out(_unread(self._transport))
+                self._hand_out(unread(self._transport))
         self._transport = None
         suspect = True
         while self._waiting:
@@ -105,7 +107,7 @@ class Connection(asyncio.Protocol):
             self._lost()
 
 
-def _unread(transport: asyncio.WriteTransport) -> bytes:
+def unread(transport: asyncio.WriteTransport) -> bytes:
     """What a replica still said before it went: the event loop drops it when it is a write that finds the other end gone."""
     found = bytearray()
     with contextlib.suppress(OSError):

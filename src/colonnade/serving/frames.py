@@ -93,7 +93,7 @@ class Answers:
         self._buffer += data
         while (parts := _cut(self._buffer, _ANSWER)) is not None:
             status, texts, body = parts
-            content_type, custom = map(_printable, texts)
+            content_type, custom = map(printable, texts)
             yield Answer(status, body, content_type, custom)
 
 
@@ -116,7 +116,7 @@ def _cut(buffer: bytearray, header: struct.Struct) -> tuple[int, list[str], byte
     return number, texts, body
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """An answer's texts become HTTP headers: printable ASCII, or the replica is not to be trusted with more."""
     if text and not (text.isascii() and text.isprintable()):
         raise FrameError(f"a text that cannot be a header: {text[:80]!r}")

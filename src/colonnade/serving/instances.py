@@ -12,6 +12,7 @@ from typing import Protocol
 from colonnade.serving.compiled import InvocationError
 from colonnade.serving.connection import Connection, ReplicaLost, connect
 from colonnade.serving.frames import Answer, Request
+from colonnade.serving.http_server import HTTP, HttpServer
 
 _LARGE = 64 * 1024
 """Bytes of a body that is predicted in a thread, so that it holds up nobody else."""
@@ -90,7 +91,7 @@ class Replica:
         self.address = address
         self._changed = changed
         self._lost = lost
-        self._connection: Connection | None = None
+        self._connection: Connection | HttpServer | None = None
         self._retry: asyncio.Task[None] | None = None
         self._drained = False
 
@@ -108,7 +109,7 @@ class Replica:
 
     async def open(self) -> None:
         """Connect, and have a ping answered. Raises OSError, TimeoutError or ReplicaLost."""
-        connection = await connect(self.address, self._broken)
+        connection = await self._reach()
         try:
             async with asyncio.timeout(10):
                 await connection.ping()
@@ -119,6 +120,11 @@ class Replica:
             connection.close()
         else:
             self._connection = connection
+
+    async def _reach(self) -> Connection | HttpServer:
+        if self.address.startswith(HTTP):
+            return HttpServer(self.address, self._broken)
+        return await connect(self.address, self._broken)
 
     def open_later(self) -> None:
         self._retry = asyncio.get_running_loop().create_task(self._reopen())

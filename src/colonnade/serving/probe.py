@@ -1,4 +1,7 @@
-"""Is a replica there? The leader's own look, beside the connections of the workers."""
+"""Is a replica there? The leader's own look, beside the connections of the workers.
+
+Addresses are as routes have them: `unix:` and `tcp:` speak frames, `http+unix:` and `http:` HTTP.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from colonnade.serving.frames import PING, Answers, FrameError, Request, pack_re
 
 def answers(address: str, timeout: float = 2.0) -> bool:
     """Whether the replica answers a ping in time: its model is loaded and it is not at work on something long."""
+    if address.startswith("http"):
+        return _answers_http(address, timeout)
     try:
         with _connect(address, timeout) as connection:
             connection.sendall(pack_request(Request(PING)))
@@ -19,6 +24,22 @@ def answers(address: str, timeout: float = 2.0) -> bool:
     except (OSError, FrameError):
         return False
     return False
+
+
+def _answers_http(address: str, timeout: float) -> bool:
+    """GET /ping, and 200."""
+    from http.client import HTTPConnection, HTTPException
+
+    kind, _, place = address.partition(":")
+    request = HTTPConnection("localhost", timeout=timeout)
+    try:
+        request.sock = _connect(f"unix:{place}" if kind == "http+unix" else f"tcp:{place}", timeout)
+        request.request("GET", "/ping")
+        return request.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        request.close()
 
 
 def _connect(address: str, timeout: float) -> socket.socket:

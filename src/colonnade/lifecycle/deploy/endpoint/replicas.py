@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from colonnade.executors import Environment, Executor, Input, Limits, Observation, Phase, Work
@@ -32,6 +32,8 @@ _PROBE_EVERY = 10.0
 _SLOWEST_RESTART = 30.0
 _DISK = 30 << 30
 """Bytes of unpacked models that an instance of many models keeps: its volume, on AWS 30 GiB where nothing else is asked for."""
+_MODULES = {"http": "colonnade.serving.replica.program"}
+"""What starts a replica of a kind, where it is not the one of ours."""
 
 _last_answer: dict[str, float] = {}
 """When a ready replica last answered this process (monotonic), by its work's id. Lost with the process, and no harm done."""
@@ -55,8 +57,8 @@ class Replicas:
         }
 
     def step(self, slot: str, variant: Mapping[str, Any], container: int, *, serving: bool) -> Ready | None:
-        """Bring one replica of the variant's container of that number a step further; its address once it is ready. Raises Broken when it will not become so, unless it
-        belongs to what is `serving`: that is tried for ever."""
+        """Bring one replica of the variant's container of that number a step further; its address once it is ready. Raises
+        Broken when it will not become so, unless it belongs to what is `serving`: that is tried for ever."""
         state = self.slots.setdefault(
             slot,
             {
@@ -68,9 +70,10 @@ class Replicas:
             },
         )
         work = self._work_id(slot, state["attempt"])
+        described = variant["containers"][container]
         seen = self._executor.observe(work)
         if seen.phase is Phase.ABSENT:
-            self._executor.start(self._work(work, variant, variant["containers"][container]))
+            self._executor.start(self._work(work, variant, described))
             return None
         self._pump(work, state)
         if seen.phase is Phase.ENDED:
@@ -78,6 +81,7 @@ class Replicas:
             return None
         if seen.phase is not Phase.RUNNING:
             return None
+        seen = replace(seen, address=_address(described["prepared"], seen.address))
         if state["ready"]:
             return self._still_ready(work, seen)
         return self._becoming_ready(work, state, seen, variant, serving=serving)
@@ -195,7 +199,7 @@ class Replicas:
             archives.append(Input("model/code", artifacts.content(prepared["code"])))
         return Work(
             id=work,
-            command=["python", "-m", "colonnade.serving.replica"],
+            command=["python", "-m", _MODULES.get(prepared["kind"], "colonnade.serving.replica")],
             environment=Environment(prepared["runtime"], prepared.get("requirements", "")),
             variables={
                 **self._acting(work, variant),
@@ -220,6 +224,13 @@ class Replicas:
         except ServiceError:
             return {}
         return self._platform.the(WorkCredentials).grant(work, role, self._key.region)
+
+
+def _address(prepared: Mapping[str, Any], told: str) -> str:
+    """As routes have it: where a replica listens, and what it speaks there."""
+    if prepared["kind"] != "http" or not told:
+        return told
+    return f"http+{told}" if told.startswith("unix:") else f"http:{told.removeprefix('tcp:')}"
 
 
 def _unhealthy(state: Mapping[str, Any]) -> Broken:

@@ -100,8 +100,24 @@ def _check_container(container: Mapping[str, Any]) -> None:
         raise validation("MultiModelConfig is for containers of Mode MultiModel.")
     if not container.get("Image"):
         raise validation("Each container of a model must name an Image.")
-    runtimes.find(container["Image"])
+    _check_server(container)
     processes_of(container)
+
+
+def _check_server(container: Mapping[str, Any]) -> None:
+    """That something is known to serve the container."""
+    environment = container.get("Environment", {})
+    runtimes.serving(container["Image"], environment)
+    program = environment.get(runtimes.SERVER)
+    if program and is_multi_model(container):
+        raise not_yet(
+            f"Mode MultiModel with {runtimes.SERVER}", "Give each model an endpoint or a variant of its own."
+        )
+    if program and not (model_data_url(container) or submitted_code(container)):
+        raise validation(
+            f"{runtimes.SERVER} {program} is to come out of an archive: give its ModelDataUrl, or the S3 URL of its "
+            "sourcedir.tar.gz as SAGEMAKER_SUBMIT_DIRECTORY."
+        )
 
 
 def _check_multi_model(parameters: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> None:
@@ -152,6 +168,8 @@ def submitted_code(container: Mapping[str, Any]) -> str:
 
 def processes_of(container: Mapping[str, Any]) -> int:
     """How many processes make one instance of user code. Raises ValidationException."""
+    if container.get("Environment", {}).get(runtimes.SERVER):
+        return 1  # it starts as many of its own as it likes
     given = str(container.get("Environment", {}).get("SAGEMAKER_MODEL_SERVER_WORKERS", "1"))
     if not given.isdecimal() or not 1 <= int(given) <= _MOST_PROCESSES:
         raise validation(

@@ -2,7 +2,8 @@
 
 Called by the reconcilers of models and endpoints until it is complete. Endpoints keep the result in their plan:
 
-    {"kind": "compiled" | "native" | "script" | "many" (models are prepared when they are called), "runtime", "model": <digest>, "code": <digest>, "requirements": <text>,
+    {"kind": "compiled" | "native" | "script" | "http" | "many" (models are prepared when they are called),
+     "runtime", "model": <digest>, "code": <digest>, "requirements": <text>,
      "folder": <of the compiled model>, "reason": <why not compiled>}
 """
 
@@ -57,7 +58,7 @@ def prepare(
     if is_multi_model(container):
         return {**prepared, "kind": "many"}
     if prepared["script"]:
-        return {**prepared, "kind": "script"}
+        return {**prepared, "kind": "http" if prepared["runtime"] == "http-server" else "script"}
     if not prepared["model"]:
         raise _not_loadable(name, "the container needs a ModelDataUrl")
     found = compilation(
@@ -75,7 +76,7 @@ def prepare(
 
 
 def _fetch(platform: Platform, container: Mapping[str, Any], role: str, name: str) -> dict[str, Any]:
-    runtime = runtimes.find(container["Image"])
+    runtime = runtimes.serving(container["Image"], container.get("Environment", {}))
     script = not runtime.algorithm or runtimes.has_program({}, container.get("Environment", {}))
     model = "" if is_multi_model(container) else _keep(platform, role, model_data_url(container), name)
     code = _keep(platform, role, submitted_code(container), name)
