@@ -256,7 +256,7 @@ def _invocations(router: Router) -> list[list[Any]]:
             seen.invocations,
             seen.client_errors,
             seen.server_errors,
-            seen.model_seconds,
+            seen.latency.sum / 1e6,
         ]
         for (key, variant), seen in router.totals().items()
     ]
@@ -264,7 +264,7 @@ def _invocations(router: Router) -> list[list[Any]]:
 
 def _many_models(router: Router) -> dict[str, list[list[Any]]]:
     noted = [
-        [key.region, key.name, variant, metric, seen.total, seen.times]
+        [key.region, key.name, variant, metric, seen.sum, seen.count]
         for (key, variant), counters in router.totals().items()
         for metric, seen in counters.models.items()
     ]

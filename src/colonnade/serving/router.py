@@ -27,6 +27,8 @@ from colonnade.serving.routes import Counters, Route, Variant, instances_of
 
 DEADLINE = 60.0
 """Seconds in which an invocation must be answered, waiting for a replacement included."""
+_SMALL = 16 * 1024
+"""Bytes of a body that a compiled model answers before anybody would notice."""
 _DEATHS = 2
 """Replicas that may die under a call before it is held to be the reason."""
 
@@ -117,6 +119,16 @@ class Router:
         }
 
     # What calls ask
+
+    def answers_at_once(self, key: Key, body: bytes) -> bool:
+        """Whether `invoke` waits for nothing: compiled models are all there is, and the body is small."""
+        route = self._routes.get(key)
+        if route is None or len(body) > _SMALL:
+            return False
+        for variant in route.variants.values():
+            if variant.slot is None:
+                return False
+        return True
 
     async def invoke(self, key: Key, invocation: Invocation, *, name: str = "") -> Answer:
         """`name` is the endpoint's as the caller wrote it. Raises ServiceError: ValidationError, ModelError,

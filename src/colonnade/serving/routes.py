@@ -8,28 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import accumulate
-from typing import NamedTuple
 
 from colonnade.serving.capture import Capture
 from colonnade.serving.faults import (
     Place,
+    component_missing,
     container_not_found,
+    no_copies,
     not_offered,
     target_missing,
     variant_not_found,
 )
 from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.instances import Instance, Slot
+from colonnade.statistics.sketch import Sketch
 
 _SPILL = 8
 """Calls of this worker that a replica has not answered, above which a model's next call goes to the replica it prefers second."""
 _ONE_MODEL = "the endpoint does not host several models (Mode MultiModel)."
 _SERIAL = "has no containers that are invoked directly (InferenceExecutionConfig.Mode Direct)."
-
-
-class Noted(NamedTuple):
-    total: float
-    times: int
 
 
 @dataclass(slots=True)
@@ -41,32 +38,27 @@ class Counters:
     """Answers of the model from 400 to 499."""
     server_errors: int = 0
     """Answers of the model above that, time-outs, and calls that found no instance."""
-    model_seconds: float = 0.0
-    """Time between asking instances and their answers."""
-    container_seconds: dict[str, float] = field(default_factory=dict)
+    latency: Sketch = field(default_factory=Sketch)
+    """Microseconds between asking instances and their answers."""
+    containers: dict[str, Sketch] = field(default_factory=dict)
     """Of that, each container's part, where a call goes through several."""
-
-    models: dict[str, Noted] = field(default_factory=dict)
+    models: dict[str, Sketch] = field(default_factory=dict)
     """By CloudWatch's name of the metric, what a variant with many models noted of loading them: seconds, hits (1 or 0), counts."""
 
     def add(self, other: Counters) -> None:
         self.invocations += other.invocations
         self.client_errors += other.client_errors
         self.server_errors += other.server_errors
-        self.model_seconds += other.model_seconds
-        for container, seconds in other.container_seconds.items():
-            self.add_container(container, seconds)
-
-        for metric, noted in other.models.items():
-            before = self.models.get(metric, Noted(0.0, 0))
-            self.models[metric] = Noted(before.total + noted.total, before.times + noted.times)
+        self.latency.merge(other.latency)
+        for mine, theirs in ((self.containers, other.containers), (self.models, other.models)):
+            for name, values in list(theirs.items()):
+                mine.setdefault(name, Sketch()).merge(values)
 
     def note(self, metric: str, value: float) -> None:
-        before = self.models.get(metric, Noted(0.0, 0))
-        self.models[metric] = Noted(before.total + value, before.times + 1)
+        self.models.setdefault(metric, Sketch()).add(value)
 
     def add_container(self, container: str, seconds: float) -> None:
-        self.container_seconds[container] = self.container_seconds.get(container, 0.0) + seconds
+        self.containers.setdefault(container, Sketch()).add(seconds * 1e6)
 
 
 @dataclass(slots=True)
@@ -135,6 +127,10 @@ class Variant:
     def path(self, place: Place, hostname: str, target: str) -> Sequence[int]:
         """Which containers a call goes through, by number. Raises ValidationError for a `hostname` (TargetContainerHostname) or a
         `target` (TargetModel) that is missing, unknown or not to be given."""
+        if not self.containers:
+            raise component_missing(place)
+        if place.component and not any(container.instances for container in self.containers):
+            raise no_copies()
         if bool(target) != self.many:
             raise target_missing(place) if self.many else not_offered("TargetModel", _ONE_MODEL)
         if not self.direct:

@@ -81,7 +81,8 @@ class Sketch:
         self.maximum = max(self.maximum, other.maximum)
         self.zeros += other.zeros
         for mine, theirs in ((self.buckets, other.buckets), (self.negative, other.negative)):
-            for number, times in theirs.items():
+            # As a list: another thread may be adding to it.
+            for number, times in list(theirs.items()):
                 mine[number] = mine.get(number, 0) + times
 
     @property
