@@ -35,13 +35,15 @@ SOURCE = str(Path(__file__).parents[2] / "src")
 
 @pytest.fixture(params=["namespace", "user-namespace", "plain"])
 def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProcessExecutor]:
-    try:
-        made = ProcessExecutor(tmp_path / "work", isolation=request.param, lifeline=tmp_path / "alive")
-    except RuntimeError as reason:
-        pytest.skip(str(reason))
-    yield made
-    for work_id in list(made.known()):
-        made.forget(work_id)
+    with (tmp_path / "alive").open("w") as server:
+        fcntl.flock(server, fcntl.LOCK_EX)
+        try:
+            made = ProcessExecutor(tmp_path / "work", isolation=request.param, lifeline=tmp_path / "alive")
+        except RuntimeError as reason:
+            pytest.skip(str(reason))
+        yield made
+        for work_id in list(made.known()):
+            made.forget(work_id)
 
 
 class TestProcessExecutor(ExecutorContract):
@@ -135,9 +137,9 @@ def test_a_start_that_died_before_its_runner_began_can_be_repeated(executor: Pro
 
 
 def test_replicas_end_with_the_server_and_jobs_do_not(executor: ProcessExecutor, tmp_path: Path) -> None:
-    with (tmp_path / "alive").open("w") as server:
+    with (tmp_path / "other").open("w") as server:
         fcntl.flock(server, fcntl.LOCK_EX)
-        executor.patience = 0.5
+        executor._lifeline, executor.patience = str(tmp_path / "other"), 0.5
         executor.start(script(FOREVER, id="replica", serves=True, limits=Limits(stop_grace_seconds=1)))
         executor.start(script(FOREVER, id="job"))
         wait_for_line(executor, "ready", "replica")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gzip
 import io
 import json
@@ -163,6 +164,9 @@ class Bench:
         self.models = models
         self.captures = folder / "capture"
         self.objects, self.logs = Objects(), Logs()
+        self.alive = (folder / "alive").open("w")
+        """Locked as a server does, or replicas that take their time to begin would end before."""
+        fcntl.flock(self.alive, fcntl.LOCK_EX)
         self.executor = ProcessExecutor(folder / "work", isolation="auto", lifeline=folder / "alive")
         self.platform = self.platform_on(MemoryStore(), LocalSignals())
         self.router = self.platform.the(Router)
@@ -309,6 +313,7 @@ def bench(tmp_path: Path, kept_models: Path) -> Iterator[Bench]:
     made.driver.stop()
     for work in list(made.executor.known()):
         made.executor.forget(work)
+    made.alive.close()
     asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
