@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from colonnade.serving.batch import failures
+from colonnade.serving.batch.answering import preload
 from colonnade.serving.batch.plan import DATA_LOG, FAILURE, PATH, decode
 from colonnade.serving.batch.transform import NotLoaded, Transform
 
@@ -16,6 +17,7 @@ def main() -> int:
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
     plan = decode((base / PATH).read_bytes())
     _tell(base, [failures.settings(plan)])
+    preload(plan)
     try:
         failed = Transform(plan, base).run()
     except NotLoaded as reason:

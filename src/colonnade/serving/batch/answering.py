@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from colonnade.serving.batch import payloads
@@ -115,11 +116,22 @@ def _loaded(container: Container, base: Path) -> Handle:
     return loaded
 
 
+def preload(plan: Plan) -> None:
+    """What every lane would import, once, before they are forked."""
+    if all(container.handlers == "native" for container in plan.containers):
+        _import_xgboost()
+
+
+def _import_xgboost() -> None:
+    # Its estimators would bring scikit-learn, pandas and scipy.stats: more than a second, for nothing that is used here.
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+    import_module("colonnade.serving.compiled.native")
+
+
 def native(folder: Path) -> Handle:
     """xgboost itself, also for models that are compiled: on many rows at once it is the faster one, and its answers are those
     that the model was trained for. A failure names the line where one is to blame."""
-    # Its estimators would bring scikit-learn, pandas and scipy.stats: more than a second, for nothing that is used here.
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
+    _import_xgboost()
     from colonnade.serving.compiled import InvocationError
     from colonnade.serving.compiled.native import NativePredictor
 

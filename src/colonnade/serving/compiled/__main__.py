@@ -1,4 +1,4 @@
-"""`python -m colonnade.serving.compiled <model folder> <out folder>`: compile and prove a model.
+"""`python -m colonnade.serving.compiled <model folder> <out folder> [<runtime>]`: compile and prove a model.
 
 Exit 0: compiled.json says `onnx` or `native`. Exit 1: the model is refused, the reason on stderr.
 """
@@ -10,15 +10,18 @@ from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
-        print("usage: python -m colonnade.serving.compiled <model folder> <out folder>", file=sys.stderr)
+    if len(arguments) not in (2, 3):
+        print(
+            "usage: python -m colonnade.serving.compiled <model folder> <out folder> [<runtime>]",
+            file=sys.stderr,
+        )
         return 2
-    from colonnade.algorithms.xgboost.models import NotAModelError
+    from colonnade.algorithms.contract import UserError
     from colonnade.serving.compiled.compile import compile_model
 
     try:
-        description = compile_model(Path(arguments[0]), Path(arguments[1]))
-    except NotAModelError as refusal:
+        description = compile_model(Path(arguments[0]), Path(arguments[1]), *arguments[2:])
+    except UserError as refusal:
         print(refusal, file=sys.stderr)
         return 1
     print(f"{description['kind']} {description['reason']}".strip())

@@ -1,8 +1,7 @@
-"""Converts an XGBoost model to ONNX and proves that it answers the same; otherwise says why it is served natively.
+"""Converts a model to ONNX and proves that it answers the same; otherwise says why it is served natively.
 
-Run as a process of its own, since it needs xgboost, onnxmltools and pandas and may meet any file a user uploads.
-Several objectives convert without an error and answer differently (rank:pairwise, survival:*, binary:hinge,
-binary:logitraw, reg:logistic with these versions), so nothing is trusted but the comparison, and it is never skipped.
+Run as a process of its own, since it needs the model's library and the converters and may meet any file a user uploads.
+Nothing is trusted but the comparison, and it is never skipped.
 """
 
 from __future__ import annotations
@@ -10,41 +9,38 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import tempfile
-import warnings
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import xgboost
+import numpy.typing as npt
 
-from colonnade.formats import Matrix
-from colonnade.serving.compiled import boosters, thresholds
+from colonnade.serving.compiled import thresholds
+from colonnade.serving.compiled.original import Differs, Graph, Original
 from colonnade.serving.compiled.predictor import DESCRIPTION, MODEL, TOLERANCE, Predictor
 
-_LIBRARIES = ("xgboost", "onnxmltools", "onnx", "onnxruntime")
+_LIBRARIES = ("xgboost", "scikit-learn", "lightgbm", "onnxmltools", "skl2onnx", "onnx", "onnxruntime")
+_ORIGINALS = {"xgboost": "boosters", "scikit-learn": "estimators", "lightgbm": "light_boosters"}
+"""By the runtime of the model's image, the file that knows its models."""
 
 
-class Differs(Exception):  # noqa: N818 - a verdict on the conversion, no fault
-    """The converted model does not answer as the original."""
-
-
-def compile_model(model: Path, out: Path) -> dict[str, Any]:
+def compile_model(model: Path, out: Path, runtime: str = "xgboost") -> dict[str, Any]:
     """Write model.onnx (when proved) and compiled.json into `out`; the latter's content is returned.
 
-    `kind` is `onnx`, or `native` with the `reason`. Raises NotAModelError when there is nothing to serve.
+    `kind` is `onnx`, or `native` with the `reason`. Raises UserError when there is nothing to serve.
     Nothing unproved is ever seen in `out`, and compiled.json comes last: who finds it finds the model too.
     """
-    ensemble = boosters.load(model)
-    description = {**boosters.describe(ensemble[0]), "libraries": _versions()}
+    original = cast(Original, import_module(f"{__package__}.{_ORIGINALS[runtime]}").original(model))
+    description = {**original.facts, "libraries": _versions()}
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".proving-", dir=out) as name:
         folder = Path(name)
         try:
-            if len(ensemble) > 1:
-                raise Differs(f"an ensemble of {len(ensemble)} models")
-            found = _compiled(ensemble[0], description, folder)
+            found = _compiled(original, description, folder)
             (folder / MODEL).replace(out / MODEL)
-        except (Differs, thresholds.CategoricalSplits) as finding:
+        except Differs as finding:
             found = {**description, "kind": "native", "reason": f"served natively: {finding}"}
         _describe(folder, found)
         (folder / DESCRIPTION).replace(out / DESCRIPTION)
@@ -53,77 +49,84 @@ def compile_model(model: Path, out: Path) -> dict[str, Any]:
     return found
 
 
-def _compiled(booster: xgboost.Booster, description: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The description of a proved conversion, which is in `folder`. Raises Differs."""
-    values = thresholds.candidates(booster)
-    graph = _converted(booster, description["n_features"])
-    (folder / MODEL).write_bytes(graph.SerializeToString())
-    probe = next(thresholds.batches(values))[:1]
+def _compiled(original: Original, description: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The description of the first proved conversion, which is in `folder`. Raises Differs."""
+    values, graphs, refused = original.columns(), original.graphs(), []
+    while True:
+        try:
+            graph = next(graphs)
+            return _proved(original, graph, values, description, folder)
+        except StopIteration:
+            raise Differs("; ".join(refused)) from None
+        except Differs as finding:
+            refused.append(str(finding))
+
+
+def _proved(
+    original: Original,
+    graph: Graph,
+    values: Sequence[npt.NDArray[Any]],
+    description: dict[str, Any],
+    folder: Path,
+) -> dict[str, Any]:
+    (folder / MODEL).write_bytes(graph.model)
+    probe = next(thresholds.batches(values))[:1].astype(np.float32)
     found = {
         **description,
         "kind": "onnx",
         "reason": "",
-        "output": _output(graph, description),
+        "input": graph.dtype,
+        "output": {"name": graph.output, "column": graph.column},
         "probe": {
             "features": [None if np.isnan(value) else float(value) for value in probe[0]],
-            "score": booster.predict(xgboost.DMatrix(probe))[0].tolist(),
+            "score": np.asarray(original.predict(probe))[0].tolist(),
         },
     }
     # Judged through the predictor that will serve it, not through a session of our own.
     _describe(folder, found)
-    largest, rows = _compare(booster, Predictor(folder), values)
+    try:
+        predictor = Predictor(folder)
+    except Exception as error:
+        raise Differs(f"ONNX Runtime refuses the conversion ({str(error)[:300]})") from error
+    largest, rows = _compare(original, predictor, values)
     return {**found, "max_abs_difference": largest, "check_rows": rows}
 
 
-def _converted(booster: xgboost.Booster, features: int) -> Any:
-    from onnxmltools import convert_xgboost
-    from onnxmltools.convert.common.data_types import FloatTensorType
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return convert_xgboost(booster, initial_types=[("input", FloatTensorType([None, features]))])
-    except Exception as error:
-        raise Differs(f"no conversion to ONNX ({type(error).__name__}: {error})") from error
-
-
-def _output(graph: Any, description: dict[str, Any]) -> dict[str, Any]:
-    """Which output of the graph, and which column of it, is the container's score."""
-    names = [output.name for output in graph.graph.output]
-    if "probabilities" not in names:
-        return {"name": names[0], "column": 0}
-    if description["objective"] == "multi:softmax":
-        return {"name": "label", "column": None}
-    return {
-        "name": "probabilities",
-        "column": None if description["num_class"] > 2 else _positive(description),
-    }
-
-
-def _positive(description: dict[str, Any]) -> int | None:
-    return None if description["objective"] == "multi:softprob" else 1
-
-
-def _compare(booster: xgboost.Booster, predictor: Predictor, values: list[Matrix]) -> tuple[float, int]:
+def _compare(
+    original: Original, predictor: Predictor, values: Sequence[npt.NDArray[Any]]
+) -> tuple[float, int]:
     """Largest difference and number of rows. Raises Differs above the tolerance, which grows with values above 1."""
     largest, rows, wrong = 0.0, 0, 0
-    for batch in thresholds.batches(values):
-        wanted = np.asarray(booster.predict(xgboost.DMatrix(batch)), dtype=np.float64)
-        found = np.asarray(predictor.predict(batch), dtype=np.float64)
-        if wanted.shape != found.shape:
-            raise Differs(f"answers of shape {found.shape[1:]} where XGBoost's are {wanted.shape[1:]}")
-        difference = np.abs(found - wanted)
-        # Written so that a NaN on either side counts as a difference.
-        beyond = ~(difference <= TOLERANCE * np.maximum(1.0, np.abs(wanted)))
-        wrong += int(beyond.reshape(len(batch), -1).any(axis=1).sum())
-        rows += len(batch)
-        largest = max(largest, float(np.nanmax(difference, initial=0.0)))
+    for drawn in thresholds.batches(values):
+        for dtype in original.dtypes:
+            batch = drawn.astype(dtype, copy=False)
+            differing, distance = _differing(original, predictor, batch)
+            wrong, rows, largest = wrong + differing, rows + len(batch), max(largest, distance)
     if wrong:
+        objective = original.facts.get("objective")
         raise Differs(
-            f"as ONNX, {wrong} of {rows} check rows differ from XGBoost's answer by up to {largest:.3g} "
-            f"(objective {predictor.contract.objective})"
+            f"as ONNX, {wrong} of {rows} check rows differ from {original.library}'s answer by up to {largest:.3g}"
+            + (f" (objective {objective})" if objective else "")
         )
     return largest, rows
+
+
+def _differing(original: Original, predictor: Predictor, batch: npt.NDArray[Any]) -> tuple[int, float]:
+    """How many rows are answered differently, and by how much at most."""
+    try:
+        wanted = np.asarray(original.predict(batch))
+    except Exception as error:
+        raise Differs(f"{original.library} refuses a check row ({type(error).__name__}: {error})") from error
+    found = np.asarray(predictor.predict(batch))
+    if wanted.shape != found.shape:
+        raise Differs(f"answers of shape {found.shape[1:]} where {original.library}'s are {wanted.shape[1:]}")
+    if wanted.dtype.kind != "f":  # classes
+        return int((found != wanted).sum()), float((found != wanted).any())
+    wanted, found = wanted.astype(np.float64), found.astype(np.float64)
+    difference = np.abs(found - wanted)
+    # Written so that a NaN on either side counts as a difference.
+    beyond = ~(difference <= TOLERANCE * np.maximum(1.0, np.abs(wanted)))
+    return int(beyond.reshape(len(batch), -1).any(axis=1).sum()), float(np.nanmax(difference, initial=0.0))
 
 
 def _describe(folder: Path, description: dict[str, Any]) -> None:

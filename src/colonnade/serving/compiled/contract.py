@@ -86,6 +86,13 @@ class Contract:
             [{"score": value} for value in values], ("score",), kind, final_newline=True
         ), kind
 
+    def shaped(self, answers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Class labels are integers in ONNX, and floats as XGBoost answers them."""
+        return answers.astype(np.float32) if answers.dtype != np.float32 else answers
+
+    def failed(self, error: Exception) -> InvocationError:
+        return unable(str(error))
+
     def _chosen(self, accept: str) -> str:
         if accept in ("", CSV):
             return accept or self._default

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from colonnade.formats import Matrix
-from colonnade.serving.compiled.contract import CSV, Contract, InvocationError, unable
+from colonnade.serving.compiled import InvocationError
+from colonnade.serving.compiled.contract import Contract
+from colonnade.serving.compiled.handled import Handled
 
 __all__ = ["InvocationError", "NotCompiledError", "Predictor"]
 
@@ -33,33 +34,30 @@ class Predictor:
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         """`environment` is the container's: SAGEMAKER_INFERENCE_OUTPUT and its kin."""
         self.description = _description(folder)
-        self.contract = Contract(
-            features=self.description["n_features"],
-            objective=self.description["objective"],
-            classes=self.description["num_class"],
-            environment=environment,
-        )
+        self.contract = _contract(self.description, environment)
         self._session = onnxruntime.InferenceSession(
             (folder / MODEL).read_bytes(), _options(), providers=["CPUExecutionProvider"]
         )
         self._outputs = [self.description["output"]["name"]]
         self._column = self.description["output"]["column"]
+        self._dtype = np.dtype(self.description.get("input", "float32"))
 
-    def predict(self, rows: Matrix) -> np.ndarray[Any, Any]:
-        """Scores as the XGBoost container has them: a number a row, or a vector for multi:softprob."""
+    def predict(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Answers as the model's own container has them: for XGBoost a number a row, or a vector for multi:softprob."""
+        if rows.dtype != self._dtype:
+            rows = rows.astype(self._dtype)
         found: np.ndarray[Any, Any] = self._session.run(self._outputs, {"input": rows})[0]
         if self._column is not None:
-            return found[:, self._column]
-        # Class labels are integers in ONNX, and floats as XGBoost answers them.
-        return found.astype(np.float32) if found.dtype != np.float32 else found
+            found = found[:, self._column]
+        return self.contract.shaped(found)
 
-    def invoke(self, body: bytes, content_type: str = CSV, accept: str = "") -> tuple[bytes, str]:
+    def invoke(self, body: bytes, content_type: str = "", accept: str = "") -> tuple[bytes, str]:
         """One POST /invocations: body and content type, or InvocationError."""
         rows = self.contract.read(body, content_type)
         try:
             scores = self.predict(rows)
         except Exception as error:
-            raise unable(str(error)) from error
+            raise self.contract.failed(error) from error
         return self.contract.write(scores, accept)
 
     def check(self) -> None:
@@ -69,10 +67,27 @@ class Predictor:
             [[np.nan if value is None else value for value in probe["features"]]], dtype=np.float32
         )
         found = self.predict(row)[0]
-        if not np.allclose(found, probe["score"], rtol=TOLERANCE, atol=TOLERANCE):
+        if not _same(found, probe["score"]):
             raise RuntimeError(
                 f"The compiled model answers {found} where {probe['score']} was proved. Compile it again."
             )
+
+
+def _contract(description: Mapping[str, Any], environment: Mapping[str, str] | None) -> Contract | Handled:
+    if "contract" in description:
+        return Handled(description, environment)
+    return Contract(
+        features=description["n_features"],
+        objective=description["objective"],
+        classes=description["num_class"],
+        environment=environment,
+    )
+
+
+def _same(found: Any, proved: Any) -> bool:
+    if np.asarray(proved).dtype.kind in "US":
+        return bool(found == proved)
+    return bool(np.allclose(found, proved, rtol=TOLERANCE, atol=TOLERANCE))
 
 
 def _description(folder: Path) -> dict[str, Any]:

@@ -7,44 +7,24 @@ feature occurs and the combinations are random; the seed is fixed, so that a ver
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
-import xgboost
 
-from colonnade.formats import Matrix, Vector
+from colonnade.formats import Vector
+from colonnade.serving.compiled.original import Rows
 
-_SEED = 20150401
+SEED = 20150401
 _ROUNDS = 4
 _LEAST_ROWS = 8192
 _CELLS_AT_ONCE = 8_000_000
 
 
-class CategoricalSplits(ValueError):  # noqa: N818 - a finding about the model, no fault
-    """Splits on sets of categories have no thresholds."""
-
-
-def candidates(booster: xgboost.Booster) -> list[Vector]:
-    """For each feature, the values worth trying, NaN (missing) among them."""
-    found: list[list[npt.NDArray[np.float32]]] = [[] for _ in range(booster.num_features())]
-    for tree in _trees(booster):
-        if any(tree.get("split_type", ())):
-            raise CategoricalSplits("the model splits on categories")
-        inner = np.array(tree["left_children"]) != -1
-        indices = np.array(tree["split_indices"])[inner]
-        conditions = np.array(tree["split_conditions"], dtype=np.float32)[inner]
-        for index in np.unique(indices):
-            found[index].append(conditions[indices == index])
-    return [
-        _around(np.unique(np.concatenate(parts)) if parts else np.zeros(1, np.float32)) for parts in found
-    ]
-
-
-def batches(values: list[Vector]) -> Iterator[Matrix]:
+def batches(values: Sequence[npt.NDArray[Any]]) -> Iterator[Rows]:
     """The check batch, in pieces that fit memory."""
-    random = np.random.default_rng(_SEED)
+    random = np.random.default_rng(SEED)
     rows = max(_LEAST_ROWS, _ROUNDS * max(len(column) for column in values))
     # Each column is a row of shuffled decks of its own values; the first deck alone has dealt every one of them.
     columns = [
@@ -56,7 +36,25 @@ def batches(values: list[Vector]) -> Iterator[Matrix]:
         yield np.column_stack([column[start : start + step] for column in columns])
 
 
-def _around(thresholds: Vector) -> Vector:
+def around(thresholds: npt.NDArray[np.float64], *, missing: bool, infinite: bool) -> npt.NDArray[np.float64]:
+    """For libraries that compare 64-bit numbers: the neighbours in both widths, since requests carry either."""
+    # A split that only parts missing values from all others has an infinite threshold.
+    exact = np.unique(thresholds[np.abs(thresholds) < np.finfo(np.float32).max])
+    rounded = exact.astype(np.float32)
+    low, high = np.float32(-np.inf), np.float32(np.inf)
+    near = np.concatenate(
+        (
+            *(exact, np.nextafter(exact, -np.inf), np.nextafter(exact, np.inf)),
+            *(rounded, np.nextafter(rounded, low), np.nextafter(rounded, high)),
+            *(exact[:1] - 1, exact[-1:] + 1),
+        )
+    )
+    extra = ([np.nan] if missing else []) + ([-np.inf, np.inf] if infinite else [])
+    return np.append(np.unique(near[np.isfinite(near)]), extra)
+
+
+def around_32(thresholds: Vector) -> Vector:
+    """For XGBoost, to which everything is a 32-bit number."""
     low, high = np.float32(-np.inf), np.float32(np.inf)
     near = np.concatenate(
         (
@@ -68,10 +66,3 @@ def _around(thresholds: Vector) -> Vector:
         )
     )
     return np.append(near[np.isfinite(near)], np.float32(np.nan)).astype(np.float32)
-
-
-def _trees(booster: xgboost.Booster) -> list[dict[str, list[float]]]:
-    model = msgspec.json.decode(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
-    model = model.get("gbtree", model)
-    trees: list[dict[str, list[float]]] = model.get("model", {}).get("trees", [])
-    return trees
