@@ -220,8 +220,10 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     from colonnade.gateway.connection import configuration
     from colonnade.gateway.metrics import Metrics
     from colonnade.serving.capture import Recorder
+    from colonnade.serving.published import Publisher
     from colonnade.serving.router import Router
     from colonnade.serving.snapshot import Snapshot
+    from colonnade.timeseries.database import Timeseries
 
     router = Router()
     platform.provide(Router, router)
@@ -231,10 +233,13 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     report_when_asked(platform.signals, platform.the(Measures), settings.data, f"worker-{os.getpid()}")
     routes = Snapshot(platform, router, Recorder(settings.data / "capture", platform.clock.now))
 
+    publisher = Publisher(router, platform.the(Timeseries), platform.clock)
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             """Endpoints are taken in before the first request is."""
             await routes.start()
+            publisher.start()
             await super().startup(sockets)
 
     config = configuration(
@@ -245,6 +250,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
         # uvicorn takes the signals over while it runs, and hands those it saw on to `told` afterwards.
         if not told.stop.is_set():
             Server(config).run(sockets=[listener])
+            publisher.stop()
 
 
 def _invocations(router: Router) -> list[list[Any]]:
@@ -300,8 +306,9 @@ class _Told:
 
 
 def _sweep_now_and_then(platform: Platform, told: _Told) -> None:
-    """Remove the bytes that a crash left without a name: at the start, and every hour."""
+    """Remove the bytes that a crash left without a name, and let metrics grow old: at the start, and every hour."""
     from colonnade.cloud.s3.orphans import sweep
+    from colonnade.timeseries.database import Timeseries
 
     while not told.stop.is_set():
         try:
@@ -309,6 +316,10 @@ def _sweep_now_and_then(platform: Platform, told: _Told) -> None:
                 _log.info("removed %d blobs that no object names", len(gone))
         except Exception:  # noqa: BLE001 - logged, and tried again: what is swept does no harm meanwhile
             _log.exception("sweeping orphaned blobs failed; trying again in an hour")
+        try:
+            platform.the(Timeseries).pack(platform.clock.now())
+        except Exception:  # noqa: BLE001 - logged, and tried again: they only take more room meanwhile
+            _log.exception("packing metrics failed; trying again in an hour")
         told.stop.wait(_SWEEP_SECONDS)
 
 

@@ -92,13 +92,9 @@ class Router:
 
     def take_counters(self) -> Mapping[tuple[Key, str], Counters]:
         """Per endpoint and variant since the last call; the counting starts anew."""
-        taken = {place: counters for place, counters in self._counters.items() if counters.invocations}
+        taken = {place: counters.take() for place, counters in self._counters.items() if counters}
         for place, counters in taken.items():
             self._taken.setdefault(place, Counters()).add(counters)
-        self._counters = {}
-        for key, route in self._routes.items():
-            for variant in route.variants.values():
-                variant.counters = self._counters[key, variant.name] = Counters()
         return taken
 
     def totals(self) -> Mapping[tuple[Key, str], Counters]:
@@ -125,10 +121,7 @@ class Router:
         route = self._routes.get(key)
         if route is None or len(body) > _SMALL:
             return False
-        for variant in route.variants.values():
-            if variant.slot is None:
-                return False
-        return True
+        return None not in [variant.slot for variant in route.variants.values()]
 
     async def invoke(self, key: Key, invocation: Invocation, *, name: str = "") -> Answer:
         """`name` is the endpoint's as the caller wrote it. Raises ServiceError: ValidationError, ModelError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from itertools import accumulate
 
@@ -53,6 +53,17 @@ class Counters:
         for mine, theirs in ((self.containers, other.containers), (self.models, other.models)):
             for name, values in list(theirs.items()):
                 mine.setdefault(name, Sketch()).merge(values)
+
+    def __bool__(self) -> bool:
+        return bool(self.invocations or self.models)
+
+    def take(self) -> Counters:
+        """What was counted; the counting goes on from nothing in this same object, which calls under way hold."""
+        taken = replace(self)
+        for each in fields(Counters):
+            factory = each.default_factory
+            setattr(self, each.name, factory() if callable(factory) else each.default)
+        return taken
 
     def note(self, metric: str, value: float) -> None:
         self.models.setdefault(metric, Sketch()).add(value)
