@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from colonnade import runtimes
 from colonnade.jobs import channels
 from colonnade.jobs.locations import Location
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Parameters
 from colonnade.kernel.ports import Principals, Storage
 from colonnade.kernel.store import Document
-from colonnade.lifecycle.deploy.model.operations import MODELS, is_direct
+from colonnade.lifecycle.deploy.model.operations import MODELS, containers_of, is_direct, is_multi_model
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
 from colonnade.lifecycle.deploy.transform_job import SERVICE
 from colonnade.serving.batch import paths, processing
@@ -34,13 +35,27 @@ def check(call: Call) -> Document:
     _check_processing(request)
     Location.parse(request["TransformOutput"]["S3OutputPath"])
     model = MODELS.find(call.platform, MODELS.key(call, request["ModelName"])).document
-    if is_direct(model):
-        raise validation(
-            f"Model {request['ModelName']} has InferenceExecutionConfig.Mode Direct, where each call names its container. "
-            "Batch transform needs a model of one container, or of Serial ones."
-        )
+    _check_model(request["ModelName"], model)
     _check_readable(call, model)
     return model
+
+
+def _check_model(name: str, model: Document) -> None:
+    if is_direct(model):
+        raise validation(
+            f"Model {name} has InferenceExecutionConfig.Mode Direct, where each call names its container. "
+            "Batch transform needs a model of one container, or of Serial ones."
+        )
+    for container in containers_of(model):
+        if is_multi_model(container):
+            raise validation(
+                f"Model {name} has a container of Mode MultiModel, where each call names its model. "
+                "Batch transform needs containers that hold one model."
+            )
+        if container.get("Environment", {}).get(runtimes.SERVER):
+            raise not_yet(
+                f"transform jobs with {runtimes.SERVER} (model {name})", "Deploy the model to an endpoint."
+            )
 
 
 def _check_sizes(request: Parameters) -> None:
