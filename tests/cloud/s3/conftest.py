@@ -8,6 +8,7 @@ from cloud.s3.doubles import ROOT, S3, ListedPrincipals
 from colonnade.cloud.s3 import (
     bucket,
     bucket_encryption,
+    bucket_policy,
     bucket_settings,
     copying,
     listing,
@@ -26,7 +27,7 @@ from colonnade.kernel.store.memory import MemoryStore
 from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
 
-MODULES = (bucket, bucket_encryption, bucket_settings, copying, listing, multipart, objects, tagging)
+MODULES = (bucket, bucket_encryption, bucket_policy, bucket_settings, copying, listing, multipart, objects, tagging)
 
 
 @pytest.fixture

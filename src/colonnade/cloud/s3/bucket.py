@@ -21,6 +21,7 @@ from colonnade.cloud.s3.index import (
     parts,
     uploads,
 )
+from colonnade.cloud.s3.policies import changed
 from colonnade.cloud.s3.refusals import not_built, refusal
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.pages import decode_token, encode_token
@@ -90,7 +91,7 @@ def _check_free(transaction: Transaction, call: Call, name: str) -> None:
         raise refusal("BucketAlreadyOwnedByYou" if mine else "BucketAlreadyExists", BucketName=name)
 
 
-@operation("s3", "HeadBucket", demand=on_bucket("ListBucket"))
+@operation("s3", "HeadBucket", demand=on_bucket("ListBucket"), quick=True)
 def head(call: Call) -> Result:
     with call.platform.store.read() as reader:
         bucket = bucket_of(reader, call)
@@ -113,7 +114,8 @@ def delete(call: Call) -> Result:
     """Multipart uploads under way go with it; an object, or what is not yet listed of one, keeps it."""
     blobs: list[str] = []
     with call.write() as transaction:
-        name = bucket_of(transaction, call).name
+        bucket = bucket_of(transaction, call)
+        name = bucket.name
         if transaction.scan(objects(call.partition, name), Query(limit=1)):
             raise refusal("BucketNotEmpty", BucketName=name)
         for row in list(each(transaction, parts(call.partition, name))):
@@ -124,6 +126,8 @@ def delete(call: Call) -> Result:
         transaction.delete(buckets(call.partition).key(name))
     for blob in blobs:
         call.platform.the(ObjectStore).delete(blob)
+    if bucket.policy:
+        changed(call.platform)
     return {}
 
 

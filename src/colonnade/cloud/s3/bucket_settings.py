@@ -139,7 +139,6 @@ def _never_set(name: str, action: str, code: str) -> Handler:
     return get
 
 
-get_policy = _never_set("GetBucketPolicy", "GetBucketPolicy", "NoSuchBucketPolicy")
 get_cors = _never_set("GetBucketCors", "GetBucketCORS", "NoSuchCORSConfiguration")
 get_lifecycle = _never_set(
     "GetBucketLifecycleConfiguration", "GetLifecycleConfiguration", "NoSuchLifecycleConfiguration"

@@ -26,6 +26,8 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
     public_access_block: dict[str, bool] | None = None
     encryption: dict[str, Any] | None = None
     """The default of new objects: SSEAlgorithm, KMSMasterKeyID, BucketKeyEnabled."""
+    policy: str = ""
+    """JSON, as it was put."""
 
 
 class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):

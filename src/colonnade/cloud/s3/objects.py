@@ -14,8 +14,7 @@ from colonnade.cloud.s3.content import Download, reading, receive
 from colonnade.cloud.s3.index import Bucket, ObjectRecord, bucket_of, find_object, objects, put_object, record
 from colonnade.cloud.s3.refusals import invalid_argument, refusal
 from colonnade.kernel.errors import ServiceError
-from colonnade.kernel.operations import Call, Result, operation
-from colonnade.kernel.ports import Principals
+from colonnade.kernel.operations import Call, Result, operation, ruling
 from colonnade.kernel.store import Reader, Transaction
 from colonnade.objects import ObjectStore
 
@@ -88,21 +87,21 @@ def replace_object(transaction: Transaction, call: Call, new: ObjectRecord) -> s
     return current.blob if current is not None else ""
 
 
-@operation("s3", "GetObject", demand=on_object("GetObject"))
+def _get_small(call: Call) -> Result | None:
+    """What lies in the store and needs no key is there at once."""
+    with call.platform.store.read() as reader:
+        found = find_readable(call, reader)
+        return _got(call, reader, found) if found.content and found.encryption is None else None
+
+
+@operation("s3", "GetObject", demand=on_object("GetObject"), at_once=_get_small)
 def get(call: Call) -> Result:
-    blobs = call.platform.the(ObjectStore)
     for _ in range(10):
         with call.platform.store.read() as reader:
-            found = find_readable(call, reader)
-            check_reading(call.parameters, found)
-            part = _part(call, found)
-            first, last = part or (0, found.size - 1)
-            key = data_key(call, reader, found)
             try:
-                source = reading(blobs, reader, found, first, last - first + 1, key=key)
+                return _got(call, reader, find_readable(call, reader))
             except FileNotFoundError:
                 continue  # Replaced between the two looks: the new one will be there.
-        return {**describe(call, found, part), "Body": Download(found, source).checked()}
     raise ServiceError(
         "InternalError",
         f"The bytes of {call.parameters['Bucket']}/{call.parameters['Key']} are missing on disk. Put the object again, or "
@@ -111,7 +110,17 @@ def get(call: Call) -> Result:
     )
 
 
-@operation("s3", "HeadObject", demand=on_object("GetObject"))
+def _got(call: Call, reader: Reader, found: ObjectRecord) -> Result:
+    """Raises FileNotFoundError when the bytes have gone meanwhile."""
+    check_reading(call.parameters, found)
+    part = _part(call, found)
+    first, last = part or (0, found.size - 1)
+    key = data_key(call, reader, found)
+    source = reading(call.platform.the(ObjectStore), reader, found, first, last - first + 1, key=key)
+    return {**describe(call, found, part), "Body": Download(found, source).checked()}
+
+
+@operation("s3", "HeadObject", demand=on_object("GetObject"), quick=True)
 def head(call: Call) -> Result:
     found = look_up(call)
     check_reading(call.parameters, found)
@@ -139,8 +148,7 @@ def find_readable(call: Call, reader: Reader) -> ObjectRecord:
     try:
         found = find_object(reader, call, bucket, call.parameters["Key"])
     except ServiceError:
-        allows = call.platform.the(Principals).allows
-        if not allows(call.principal, "s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}"):
+        if not ruling(call, "s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}").allowed:
             raise refusal("AccessDenied") from None
         raise
     encryption.check_customer_key(call, found.encryption)
@@ -292,7 +300,7 @@ def delete_many(call: Call) -> Result:
 
 def _may_delete(call: Call, key: str) -> bool:
     arn = object_arn(call, call.parameters["Bucket"], key)
-    return call.platform.the(Principals).allows(call.principal, "s3:DeleteObject", arn)
+    return ruling(call, "s3:DeleteObject", arn).allowed
 
 
 def _delete_all(

@@ -48,6 +48,7 @@ _REFUSALS: Mapping[str, tuple[int, str]] = {
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidTag": (400, "The tag provided was not a valid tag."),
     "KeyTooLongError": (400, "Your key is too long"),
+    "MalformedPolicy": (400, "Policy is malformed."),
     "MalformedXML": (
         400,
         "The XML you provided was not well-formed or did not validate against our published schema",
