@@ -37,6 +37,8 @@ def test_a_client_trains_deploys_predicts_and_deletes(client: str, tmp_path: Pat
         assert likely > 0.9
         assert unlikely < 0.1
         assert answers(told, "script") == [1, 0]
+        if client == "sagemaker_v2":
+            assert answers(told, "batch") == pytest.approx([likely, 1, unlikely, 2], abs=1e-5)
         assert trained(server) == [("script", "Completed"), ("xgboost", "Completed")]
         assert "accuracy=0.99" in script_log(server)
         assert left_over(server) == {}
