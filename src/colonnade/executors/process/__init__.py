@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -133,8 +134,9 @@ class ProcessExecutor:
             self._kill_left_behind(state, specification)
         if specification:
             shutil.rmtree(specification["run"] or folder.spool, ignore_errors=True)
-            (self._sockets / "users" / str(specification["uid"])).unlink(missing_ok=True)
         shutil.rmtree(folder.path, onerror=_make_removable)
+        if specification and specification["uid"] is not None:
+            self._give_back(specification["uid"], folder.path)
 
     def known(self) -> Iterator[str]:
         return iter(sorted(path.name for path in self._works.iterdir()))
@@ -182,15 +184,24 @@ class ProcessExecutor:
         users = self._sockets / "users"
         users.mkdir(mode=0o700, exist_ok=True)
         first = zlib.crc32(str(folder).encode())
-        for step in range(_USERS):
-            uid = processes.FIRST_USER + 1 + (first + step) % _USERS
-            taken = users / str(uid)
-            if taken.is_symlink() and not taken.exists():
-                taken.unlink(missing_ok=True)  # its work was removed by other means than forgetting
-            with contextlib.suppress(FileExistsError):
-                taken.symlink_to(folder)
-                return uid
+        with (self._sockets / "users.lock").open("w") as lock:
+            # Or two servers would take the same abandoned one, one after the other.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for step in range(_USERS):
+                uid = processes.FIRST_USER + 1 + (first + step) % _USERS
+                taken = users / str(uid)
+                if taken.is_symlink() and not taken.exists():
+                    taken.unlink(missing_ok=True)  # its work was removed by other means than forgetting
+                with contextlib.suppress(FileExistsError):
+                    taken.symlink_to(folder)
+                    return uid
         raise RuntimeError(f"{_USERS} works have a user id already; forget some")
+
+    def _give_back(self, uid: int, folder: Path) -> None:
+        taken = self._sockets / "users" / str(uid)
+        with contextlib.suppress(FileNotFoundError):
+            if taken.readlink() == folder:  # not somebody else's by now
+                taken.unlink()
 
     def _launch(self, folder: WorkFolder, lock: int) -> None:
         with (folder.path / "runner.err").open("wb") as errors:
