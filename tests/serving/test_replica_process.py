@@ -62,12 +62,16 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def echo(start: Start) -> tuple[subprocess.Popen[bytes], str]:
     process, address = start(CODE)
+    until_ready(process, address)
+    return process, address
+
+
+def until_ready(process: subprocess.Popen[bytes], address: str) -> None:
     deadline = time.monotonic() + 60
     while not probe.answers(address):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    return process, address
 
 
 def invocation(body: bytes) -> Request:

@@ -13,6 +13,7 @@ TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container {container}. Review the latency metrics for each "
     "container in Amazon CloudWatch, resolve the issue, and try again."
 )
+ENDED_IN_STREAM = "The model's process ended before its answer did."
 KILLED_TWICE = "The model's process ended while it worked on this request, twice."
 
 
@@ -104,6 +105,24 @@ def timed_out(place: Place, container: str) -> ServiceError:
         f"#logEventViewer:group={place.log_group} in account {place.account} for more information."
     )
     return _told(place, text, 0, said)
+
+
+def stream_timed_out(place: Place) -> ServiceError:
+    return _stream_error(
+        place, "ModelInvocationTimeExceeded", "The model did not answer in the time that it has for a stream."
+    )
+
+
+def stream_broken(place: Place, said: str) -> ServiceError:
+    return _stream_error(
+        place, "StreamBroken", f'The model ended its answer with message "{said[:_LONGEST_BODY]}".'
+    )
+
+
+def _stream_error(place: Place, code: str, said: str) -> ServiceError:
+    """Within a stream whose first part has gone out."""
+    text = f"{said} See {place.log_group} in account {place.account} for more information."
+    return ServiceError("ModelStreamError", text, status=400, members={"ErrorCode": code})
 
 
 def _told(place: Place, text: str, status: int, original: str) -> ServiceError:

@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 _REQUEST = struct.Struct("<IBHHHH")
 _ANSWER = struct.Struct("<IHHH")
-INVOKE, PING = 1, 2
+INVOKE, PING, STREAM = 1, 2, 3
+BEGUN, PART = 102, 206
+"""Statuses before the last answer to a STREAM, whose connection is its own: the replica works on it, and a part of the body.
+What ends it is the whole answer where there were no parts, 200 without a body after them, or the error's status."""
 STORE, LOAD, UNLOAD = 10, 11, 12
 """Of a replica that holds many models: a piece of a model's archive, and taking the model into memory or out of it."""
 NOT_LOADED, NO_MEMORY = 1404, 1507

@@ -13,6 +13,7 @@ from colonnade.serving.compiled import InvocationError
 from colonnade.serving.connection import Connection, ReplicaLost, connect
 from colonnade.serving.frames import Answer, Request
 from colonnade.serving.http_server import HTTP, HttpServer
+from colonnade.serving.streams import Stream, Whole, from_replica
 
 _LARGE = 64 * 1024
 """Bytes of a body that is predicted in a thread, so that it holds up nobody else."""
@@ -37,6 +38,10 @@ class Instance(Protocol):
 
     async def ask(self, request: Request) -> Answer:
         """Raises ReplicaLost when it goes before it answers."""
+        ...
+
+    async def stream(self, request: Request) -> Stream:
+        """The answer in parts, from its head on. Raises ReplicaLost."""
         ...
 
     def drain(self) -> None:
@@ -70,6 +75,9 @@ class Slot:
         finally:
             self.outstanding -= 1
 
+    async def stream(self, request: Request) -> Stream:
+        return Whole(await self.ask(request))
+
     def _predict(self, request: Request) -> Answer:
         try:
             body, content_type = self._model.invoke(
@@ -92,6 +100,7 @@ class Replica:
         self._changed = changed
         self._lost = lost
         self._connection: Connection | HttpServer | None = None
+        self._streams = 0
         self._retry: asyncio.Task[None] | None = None
         self._drained = False
 
@@ -105,7 +114,7 @@ class Replica:
 
     @property
     def outstanding(self) -> int:
-        return self._connection.outstanding if self._connection is not None else 0
+        return self._streams + (self._connection.outstanding if self._connection is not None else 0)
 
     async def open(self) -> None:
         """Connect, and have a ping answered. Raises OSError, TimeoutError or ReplicaLost."""
@@ -133,6 +142,21 @@ class Replica:
         if self._connection is None:
             raise ReplicaLost(suspect=False)
         return await self._connection.ask(request)
+
+    async def stream(self, request: Request) -> Stream:
+        if self._connection is None:
+            raise ReplicaLost(suspect=False)
+        if isinstance(self._connection, HttpServer):
+            return await self._connection.stream(request)
+        self._streams += 1
+        try:
+            return await from_replica(self.address, request, ended=self._stream_ended)
+        except BaseException:
+            self._streams -= 1
+            raise
+
+    def _stream_ended(self) -> None:
+        self._streams -= 1
 
     def drain(self) -> None:
         self._drained = True

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from colonnade.kernel.errors import ServiceError
@@ -24,9 +24,12 @@ from colonnade.serving.frames import Answer as ReplicaAnswer
 from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.instances import Instance
 from colonnade.serving.routes import Counters, Route, Variant, instances_of
+from colonnade.serving.streams import Stream, Streamed, whole
 
 DEADLINE = 60.0
-"""Seconds in which an invocation must be answered, waiting for a replacement included."""
+"""Seconds in which an invocation must be answered, waiting for a replacement included; of a stream, each part."""
+STREAM_DEADLINE = 480.0
+"""Seconds in which the last part of a stream must have come."""
 _SMALL = 16 * 1024
 """Bytes of a body that a compiled model answers before anybody would notice."""
 _DEATHS = 2
@@ -51,8 +54,30 @@ class Answer(NamedTuple):
     custom_attributes: str = ""
 
 
+class StreamedAnswer(NamedTuple):
+    parts: Streamed
+    """To be iterated to the end, or closed. Raises ServiceError: ModelStreamError."""
+    content_type: str
+    variant: str
+    custom_attributes: str
+
+
+Ask = Callable[[Instance, Request], Awaitable[ReplicaAnswer]]
+
+
+async def _ask(instance: Instance, request: Request) -> ReplicaAnswer:
+    return await instance.ask(request)
+
+
 class Router:
-    def __init__(self, *, seed: int | None = None, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        deadline: float = DEADLINE,
+        stream_deadline: float = STREAM_DEADLINE,
+    ) -> None:
+        self._stream_deadline = stream_deadline
         self._random = random.Random(seed)
         self._deadline = deadline
         self._routes: dict[Key, Route] = {}
@@ -167,8 +192,54 @@ class Router:
             counters.server_errors += 1
         raise faults.model_error(route.place, container, answer.status, answer.body)
 
+    async def stream(self, key: Key, invocation: Invocation, *, name: str = "") -> StreamedAnswer:
+        """Like `invoke`, but the last container's answer comes as the model makes it, once its first part is there."""
+        route = self._routes.get(key)
+        if route is None:
+            raise faults.endpoint_not_found(key.account, name or key.name)
+        variant = route.choose(invocation.target_variant, self._random)
+        path = variant.path(route.place, invocation.target_container, invocation.target_model)
+        request = Request(
+            INVOKE, invocation.body, invocation.content_type, invocation.accept, invocation.custom_attributes
+        )
+        opened: list[Stream] = []
+
+        async def begin(instance: Instance, request: Request) -> ReplicaAnswer:
+            stream = await instance.stream(request)
+            if stream.head.status < 300:
+                opened.append(stream)
+                return stream.head
+            return stream.head._replace(body=await whole(stream))
+
+        began, counters = asyncio.get_running_loop().time(), variant.counters
+        counters.invocations += 1
+        try:
+            container, head = await self._walk(key, route, variant, path, request, begin)
+        except ServiceError as error:
+            self._count(counters, (error.status or 500) if error.code != "ModelError" else 500)
+            raise
+        finally:
+            counters.latency.add((asyncio.get_running_loop().time() - began) * 1e6)
+        if not 200 <= head.status < 300:
+            self._count(counters, head.status)
+            raise faults.model_error(route.place, container, head.status, head.body)
+        parts = Streamed(opened[-1], route.place, gap=self._deadline, until=began + self._stream_deadline)
+        return StreamedAnswer(parts, head.content_type, variant.name, head.custom_attributes)
+
+    def _count(self, counters: Counters, status: int) -> None:
+        if 400 <= status < 500:
+            counters.client_errors += 1
+        else:
+            counters.server_errors += 1
+
     async def _walk(
-        self, key: Key, route: Route, variant: Variant, path: Sequence[int], request: Request
+        self,
+        key: Key,
+        route: Route,
+        variant: Variant,
+        path: Sequence[int],
+        request: Request,
+        ask_last: Ask = _ask,
     ) -> tuple[str, ReplicaAnswer]:
         """The last container's name and answer, or those of the first that refuses. What a container answers is what the next
         one is asked; only the last learns what the caller accepts."""
@@ -178,7 +249,8 @@ class Router:
             last = number == path[-1]
             asked = request if last else request._replace(accept="")
             began = time.perf_counter()
-            answer = await self._answer(key, route, variant, number, asked, until)
+            ask = ask_last if last else _ask
+            answer = await self._answer(key, route, variant, number, asked, until, ask)
             container = variant.containers[number].name
             if len(path) > 1:
                 variant.counters.add_container(container, time.perf_counter() - began)
@@ -189,7 +261,14 @@ class Router:
         return container, answer._replace(custom_attributes=custom_attributes)
 
     async def _answer(
-        self, key: Key, route: Route, variant: Variant, number: int, request: Request, until: float
+        self,
+        key: Key,
+        route: Route,
+        variant: Variant,
+        number: int,
+        request: Request,
+        until: float,
+        ask: Ask,
     ) -> ReplicaAnswer:
         asked = False
         deaths = 0
@@ -201,7 +280,7 @@ class Router:
                 while deaths < _DEATHS:
                     instance, asked = await self._instance(key, variant, number), True
                     try:
-                        return await instance.ask(request)
+                        return await ask(instance, request)
                     except ReplicaLost as lost:
                         deaths, asked = deaths + lost.suspect, False
         except TimeoutError:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from colonnade.serving.batch import payloads
 from colonnade.serving.batch.lanes import Lane
@@ -109,9 +110,11 @@ def _loaded(container: Container, base: Path) -> Handle:
 
     os.environ.update(container.environment)
     folder = base / container.folder
-    loaded = (
-        native(folder) if container.handlers == "native" else script(container.handlers, folder, os.environ)
-    )
+    if container.handlers == "native":
+        loaded = native(folder)
+    else:
+        # Only a STREAM is answered in parts.
+        loaded = cast(Handle, script(container.handlers, folder, os.environ))
     print(f"serving with {container.handlers} handlers", flush=True)
     return loaded
 

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colonnade.serving.frames import LOAD, NO_MEMORY, NOT_LOADED, STORE, UNLOAD, Answer, Request
+from colonnade.serving.replica.server import Parts
 
-Invoke = Callable[[Request], Answer]
+Invoke = Callable[[Request], Answer | Parts]
 Load = Callable[[Path], Invoke]
 """From a model's folder to what answers for it. Raises whatever the user's code does."""
 
@@ -59,7 +60,7 @@ class Many:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Answer | Parts:
         match request.kind:
             case k if k == STORE:
                 return self._store(request)
@@ -70,7 +71,7 @@ class Many:
             case _:
                 return self._invoke(request)
 
-    def _invoke(self, request: Request) -> Answer:
+    def _invoke(self, request: Request) -> Answer | Parts:
         model = self._loaded.get(request.model)
         if model is None:
             return Answer(NOT_LOADED, b"")

@@ -6,18 +6,20 @@ function may take one more argument at the end, the context.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from colonnade.runtimes.handlers import Handlers
 from colonnade.runtimes.handlers.codecs import CSV, JSON, media_type
-from colonnade.serving.frames import Answer, Request
+from colonnade.serving.frames import STREAM, Answer, Request
+from colonnade.serving.replica.server import Parts
 
 _ANY = "*/*"
 _PARTS = ("input_fn", "predict_fn", "output_fn")
@@ -104,6 +106,7 @@ class Script:
             self._input = self._bound(getattr(module, "input_fn", handlers.decode), 2)
             self._predict = self._bound(getattr(module, "predict_fn", handlers.predict), 2)
             self._output = self._bound(getattr(module, "output_fn", handlers.encode), 2)
+            self._writes = hasattr(module, "output_fn")
             self._transform = self._by_parts
         self._model = self._load(module, handlers, model_dir)
 
@@ -115,24 +118,42 @@ class Script:
             self._bound(module.model_warmup_fn, 2)(model_dir, model)
         return model
 
-    def handle(self, request: Request) -> Answer:
-        """Raises what the user's code raises, except errors that choose their own status."""
+    def handle(self, request: Request) -> Answer | Parts:
+        """Parts where a stream is asked for and the user's functions answer by a generator; its first part is made then. Raises
+        what the user's code raises, except errors that choose their own status."""
         self._context.begin(request)
         accept = request.accept if request.accept not in ("", _ANY) else self._default_accept
         content_type = request.content_type or JSON
         body = request.body.decode() if media_type(content_type) in (JSON, CSV) else request.body
         try:
             result = self._transform(self._model, body, content_type, accept)
+            written, kind = result if isinstance(result, tuple) else (result, accept)
+            if not isinstance(written, Iterator):
+                return self._context.answer(_octets(written), kind)
+            pieces = _pieces(written)
+            if request.kind != STREAM:
+                return self._context.answer(b"".join(pieces), kind)
+            first = next(pieces, b"")
         except Exception as error:
             status = getattr(error, "status_code", None)
             if not isinstance(status, int) or not 400 <= status <= 599:
                 raise
             return Answer(status, str(getattr(error, "message", error)).encode(), "text/plain")
-        written, kind = result if isinstance(result, tuple) else (result, accept)
-        return self._context.answer(_octets(written), kind)
+        about = self._context.answer(b"", kind)
+        return Parts(about.content_type, about.custom_attributes, _chained(first, pieces))
 
     def _by_parts(self, model: Any, body: str | bytes, content_type: str, accept: str) -> Any:
-        return self._output(self._predict(self._input(body, content_type), model), accept)
+        prediction = self._predict(self._input(body, content_type), model)
+        if isinstance(prediction, Iterator) and not self._writes:
+            return (self._part(piece, accept) for piece in prediction), accept
+        return self._output(prediction, accept)
+
+    def _part(self, piece: Any, accept: str) -> str | bytes:
+        """Of a prediction that comes in pieces: texts and bytes are parts as they are, others are written one by one."""
+        if isinstance(piece, str | bytes | bytearray | memoryview):
+            return _octets(piece)
+        written = self._output(piece, accept)
+        return _octets(written[0] if isinstance(written, tuple) else written)
 
     def _bound(self, function: Callable[..., Any], arguments: int) -> Callable[..., Any]:
         """With the context at the end where the function takes one argument more. Raises TypeError for any other number."""
@@ -162,3 +183,23 @@ def _octets(written: Any) -> str | bytes:
     raise TypeError(
         f"output_fn returned {type(written).__name__}: return text or bytes, or (body, content type)"
     )
+
+
+def _pieces(parts: Iterator[Any]) -> Generator[bytes, None, None]:
+    """As bytes, without empty ones. Closing it closes the user's generator."""
+    try:
+        for part in parts:
+            octets = _octets(part)
+            if octets:
+                yield octets.encode() if isinstance(octets, str) else octets
+    finally:
+        close = getattr(parts, "close", None)
+        if close is not None:
+            close()
+
+
+def _chained(first: bytes, rest: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    with contextlib.closing(rest):
+        if first:
+            yield first
+        yield from rest
