@@ -31,6 +31,7 @@ from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.measures import MeasuredStore, Measures, report_when_asked
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import (
+    Backlogs,
     Credential,
     Keys,
     LogStreams,
@@ -148,6 +149,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     from colonnade.cloud.sts.work_credentials import StoredWorkCredentials
     from colonnade.objects import ObjectStore
     from colonnade.objects.filesystem import FilesystemObjects
+    from colonnade.serving.asynchronous.backlog import StoredBacklogs
     from colonnade.timeseries.database import Timeseries
 
     measures = Measures()
@@ -174,6 +176,7 @@ def _platform(settings: Settings, store: Store, signals: Signals, clock: Clock |
     platform.provide(Timeseries, Timeseries(settings.data / "metrics.db"))
     platform.provide(ServerAddress, ServerAddress(settings.url))
     platform.provide(Notifications, StoredNotifications(platform))
+    platform.provide(Backlogs, StoredBacklogs(platform))
     return platform
 
 
@@ -219,6 +222,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     from colonnade.gateway.app import build
     from colonnade.gateway.connection import configuration
     from colonnade.gateway.metrics import Metrics
+    from colonnade.serving.asynchronous.dispatcher import Dispatcher
     from colonnade.serving.capture import Recorder
     from colonnade.serving.published import Publisher
     from colonnade.serving.router import Router
@@ -232,7 +236,7 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     platform.the(Measures).models_from(partial(_many_models, router))
     report_when_asked(platform.signals, platform.the(Measures), settings.data, f"worker-{os.getpid()}")
     routes = Snapshot(platform, router, Recorder(settings.data / "capture", platform.clock.now))
-
+    dispatcher = Dispatcher(platform, router)
     publisher = Publisher(router, platform.the(Timeseries), platform.clock)
 
     class Server(uvicorn.Server):
@@ -240,7 +244,12 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
             """Endpoints are taken in before the first request is."""
             await routes.start()
             publisher.start()
+            dispatcher.start()
             await super().startup(sockets)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await dispatcher.stop()
+            await super().shutdown(sockets)
 
     config = configuration(
         build(platform, default_region=settings.region, bucket_hosts=settings.bucket_hosts)

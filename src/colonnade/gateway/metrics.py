@@ -22,6 +22,7 @@ from colonnade.gateway.own import OwnRequest, json_response, own
 from colonnade.kernel import operations, reconcile
 from colonnade.kernel.measures import BOUNDS, reports
 from colonnade.kernel.platform import Platform
+from colonnade.kernel.ports import Backlogs
 
 log = logging.getLogger(__name__)
 _PATIENCE = 2.0
@@ -56,6 +57,8 @@ def _collect(platform: Platform) -> str:
         *_requests(found),
         *_invocations(found),
         *_many_models(found, alive),
+        *_noted(found),
+        *_backlogs(platform),
         *_jobs(platform),
         *_store(found),
         *_processes(alive),
@@ -139,6 +142,38 @@ def _many_models(found: Sequence[Mapping[str, Any]], alive: Sequence[Mapping[str
         for region, endpoint, variant, count in report["models"]["loaded"]:
             where: Labels = (("region", region), ("endpoint", endpoint), ("variant", variant))
             yield _sample(name, (*where, ("process", report["process"])), count)
+
+
+def _noted(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What only asynchronous and serverless endpoints have, under CloudWatch's names and in its units."""
+    known = {metric for metric, _, _ in _NOTED}
+    sums: dict[Labels, list[float]] = {}
+    for region, endpoint, variant, metric, *values in (
+        row for one in found for row in one["models"]["noted"]
+    ):
+        if metric not in known:
+            place = (("region", region), ("endpoint", endpoint), ("variant", variant), ("metric", metric))
+            before = sums.get(place, [0.0, 0.0])
+            sums[place] = [a + b for a, b in zip(before, values, strict=True)]
+    name = "colonnade_endpoint_metric"
+    yield from _family(name, "summary", "Metrics of asynchronous and serverless endpoints, in AWS's units.")
+    for labels, (total, times) in sorted(sums.items()):
+        yield _sample(f"{name}_sum", labels, total)
+        yield _sample(f"{name}_count", labels, times)
+
+
+def _backlogs(platform: Platform) -> Iterator[str]:
+    backlogs = platform.the(Backlogs).now() if platform.has(Backlogs) else []
+    for name, about, member in (
+        ("size", "ApproximateBacklogSize", "size"),
+        ("size_per_instance", "ApproximateBacklogSizePerInstance", "per_instance"),
+        ("oldest_request_seconds", "ApproximateAgeOfOldestRequest", "oldest_seconds"),
+        ("without_capacity", "HasBacklogWithoutCapacity", "without_capacity"),
+    ):
+        yield from _family(f"colonnade_async_backlog_{name}", "gauge", f"{about} of asynchronous endpoints.")
+        for backlog in backlogs:
+            labels: Labels = (("region", backlog.region), ("endpoint", backlog.endpoint))
+            yield _sample(f"colonnade_async_backlog_{name}", labels, getattr(backlog, member) + 0)
 
 
 def _jobs(platform: Platform) -> Iterator[str]:

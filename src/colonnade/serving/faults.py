@@ -25,15 +25,48 @@ class Place:
     region: str
     endpoint: str
     """The endpoint's name as its creator wrote it."""
+    component: str = ""
+    """The inference component's, where it is one of the endpoint's."""
 
     @property
     def log_group(self) -> str:
-        return f"/aws/sagemaker/Endpoints/{self.endpoint}"
+        return log_group(self.endpoint, self.component)
 
     @property
     def log_arn(self) -> str:
         partition = arns.partition_of(self.region)
         return str(arns.Arn(partition, "logs", self.region, self.account, f"log-group:{self.log_group}"))
+
+
+def log_group(endpoint: str, component: str = "") -> str:
+    if component:
+        return f"/aws/sagemaker/InferenceComponents/{component}"
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
+def component_not_found(place: Place, component: str) -> ServiceError:
+    return ServiceError(
+        "ValidationError",
+        f"Inference component {component} of endpoint {place.endpoint} not found.",
+        status=400,
+    )
+
+
+def component_missing(place: Place) -> ServiceError:
+    return ServiceError(
+        "ValidationError",
+        f"InferenceComponentName is missing: endpoint {place.endpoint} hosts inference components, and each call names one.",
+        status=400,
+    )
+
+
+def no_copies() -> ServiceError:
+    return ServiceError(
+        "ValidationError",
+        "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if "
+        "configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API.",
+        status=400,
+    )
 
 
 def endpoint_not_found(account: str, name: str) -> ServiceError:
@@ -59,10 +92,28 @@ def not_offered(member: str, why: str) -> ServiceError:
     return ServiceError("ValidationError", f"{member} cannot be given: {why}", status=400)
 
 
+def asynchronous_only(place: Place) -> ServiceError:
+    return ServiceError(
+        "ValidationError",
+        f"Endpoint {place.endpoint} of account {place.account} is an asynchronous inference endpoint and cannot be invoked in "
+        "real time. Use InvokeEndpointAsync.",
+        status=400,
+    )
+
+
 def target_missing(place: Place) -> ServiceError:
     return ServiceError(
         "ValidationError",
         f"TargetModel is missing: endpoint {place.endpoint} hosts many models, and each call names one of them.",
+        status=400,
+    )
+
+
+def not_asynchronous(account: str, name: str) -> ServiceError:
+    return ServiceError(
+        "ValidationError",
+        f"Endpoint {name} of account {account} is not an asynchronous inference endpoint. Use InvokeEndpoint, or give its "
+        "configuration an AsyncInferenceConfig.",
         status=400,
     )
 

@@ -24,6 +24,14 @@ _log = logging.getLogger(__name__)
 _SECONDS = 10.0
 _NAMESPACE = "AWS/SageMaker"
 _TIMES = ("ModelLoadingWaitTime", "ModelDownloadingTime", "ModelLoadingTime", "ModelUnloadingTime")
+_UNITS = {
+    "ModelSetupTime": "Microseconds",
+    "RequestDownloadLatency": "Microseconds",
+    "ResponseUploadLatency": "Microseconds",
+    "TimeInBacklog": "Milliseconds",
+    "TotalProcessingTime": "Milliseconds",
+}
+"""Of what is noted in CloudWatch's own units already."""
 _INSTANCE_METRICS = ("LoadedModelCount",)
 """What SageMaker publishes in the namespace of instances instead."""
 
@@ -110,7 +118,7 @@ def data_of(endpoint: Key, variant: str, counters: Counters, at: float) -> Itera
         if name in _TIMES:
             yield datum(name, _scaled(values, 1e6), "Microseconds")
         else:
-            yield datum(name, values, "None")
+            yield datum(name, values, _UNITS.get(name, "None"))
 
 
 def _times(counts: Mapping[float, int]) -> Sketch:

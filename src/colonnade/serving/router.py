@@ -78,7 +78,7 @@ class Router:
         stream_deadline: float = STREAM_DEADLINE,
     ) -> None:
         self._stream_deadline = stream_deadline
-        self._random = random.Random(seed)
+        self._random = self.random = random.Random(seed)
         self._deadline = deadline
         self._routes: dict[Key, Route] = {}
         self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
@@ -89,6 +89,9 @@ class Router:
 
     def route(self, key: Key) -> Route | None:
         return self._routes.get(key)
+
+    def routes(self) -> Mapping[Key, Route]:
+        return self._routes
 
     def install(self, key: Key, route: Route) -> None:
         """From now on calls see this route. Instances that it leaves out finish what they were asked."""
@@ -138,6 +141,10 @@ class Router:
             for variant in route.variants.values()
             if variant.many
         }
+
+    def measure(self, key: Key, variant: str, metric: str, value: float = 1.0) -> None:
+        """On the event loop, like all counting."""
+        self._counters.setdefault((key, variant), Counters()).note(metric, value)
 
     # What calls ask
 
@@ -192,6 +199,28 @@ class Router:
             counters.server_errors += 1
         raise faults.model_error(route.place, container, answer.status, answer.body)
 
+    async def run(self, key: Key, invocation: Invocation, *, seconds: float) -> Answer:
+        """An invocation out of an asynchronous endpoint's queue, with a deadline of its own. Raises ServiceError like `invoke`, and
+        ReplicaLost when the replicas that worked on it died: the queue counts those deaths."""
+        route = self._routes.get(key)
+        if route is None:
+            raise faults.endpoint_not_found(key.account, key.name)
+        variant = route.choose(invocation.target_variant, self._random)
+        request = Request(
+            INVOKE,
+            invocation.body,
+            invocation.content_type,
+            invocation.accept,
+            invocation.custom_attributes,
+        )
+        path = range(len(variant.containers))
+        container, answer = await self._walk(key, route, variant, path, request, seconds=seconds)
+        if answer.body == faults.KILLED_TWICE.encode() and answer.status == 500:
+            raise ReplicaLost(suspect=True)
+        if not 200 <= answer.status < 300:
+            raise faults.model_error(route.place, container, answer.status, answer.body)
+        return Answer(answer.body, answer.content_type, variant.name, answer.custom_attributes)
+
     async def stream(self, key: Key, invocation: Invocation, *, name: str = "") -> StreamedAnswer:
         """Like `invoke`, but the last container's answer comes as the model makes it, once its first part is there."""
         route = self._routes.get(key)
@@ -240,10 +269,12 @@ class Router:
         path: Sequence[int],
         request: Request,
         ask_last: Ask = _ask,
+        *,
+        seconds: float = 0.0,
     ) -> tuple[str, ReplicaAnswer]:
         """The last container's name and answer, or those of the first that refuses. What a container answers is what the next
         one is asked; only the last learns what the caller accepts."""
-        until = asyncio.get_running_loop().time() + self._deadline
+        until = asyncio.get_running_loop().time() + (seconds or self._deadline)
         custom_attributes = ""
         for number in path:
             last = number == path[-1]

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from itertools import accumulate
+from typing import Protocol
 
+from colonnade.serving.asynchronous.terms import Terms
 from colonnade.serving.capture import Capture
 from colonnade.serving.faults import (
     Place,
+    asynchronous_only,
     component_missing,
     container_not_found,
     no_copies,
@@ -27,6 +30,12 @@ _SPILL = 8
 """Calls of this worker that a replica has not answered, above which a model's next call goes to the replica it prefers second."""
 _ONE_MODEL = "the endpoint does not host several models (Mode MultiModel)."
 _SERIAL = "has no containers that are invoked directly (InferenceExecutionConfig.Mode Direct)."
+
+
+class Measure(Protocol):
+    """Adds a value to one of a variant's metrics."""
+
+    def __call__(self, metric: str, value: float = 1.0) -> None: ...
 
 
 @dataclass(slots=True)
@@ -120,6 +129,8 @@ class Variant:
     direct: bool = False
     """InferenceExecutionConfig.Mode Direct: each call names its container; otherwise it goes through all of them in order."""
     capture: Capture | None = None
+    asynchronous: Terms | None = None
+    """Of an asynchronous endpoint: answered out of its queue only."""
     counters: Counters = field(default_factory=Counters)
     slot: Slot | None = field(init=False)
     """Set when a compiled model is all there is: the shortest way to an answer."""
@@ -127,7 +138,8 @@ class Variant:
     """Whether each call must name its model."""
 
     def __post_init__(self) -> None:
-        only = self.containers[0].instances if len(self.containers) == 1 and not self.direct else ()
+        plain = len(self.containers) == 1 and not self.direct and self.asynchronous is None
+        only = self.containers[0].instances if plain else ()
         self.many = any(container.many is not None for container in self.containers)
         self.slot = only[0] if only and isinstance(only[0], Slot) else None
 
@@ -137,7 +149,9 @@ class Variant:
 
     def path(self, place: Place, hostname: str, target: str) -> Sequence[int]:
         """Which containers a call goes through, by number. Raises ValidationError for a `hostname` (TargetContainerHostname) or a
-        `target` (TargetModel) that is missing, unknown or not to be given."""
+        `target` (TargetModel) that is missing, unknown or not to be given, and for an endpoint that is asynchronous."""
+        if self.asynchronous is not None:
+            raise asynchronous_only(place)
         if not self.containers:
             raise component_missing(place)
         if place.component and not any(container.instances for container in self.containers):
@@ -181,6 +195,11 @@ class Route:
         bounds = self._bounds
         # random() is below 1, so the product is below the last bound; a weight of 0 leaves no room between two bounds.
         return self._list[bisect_right(bounds, rng.random() * bounds[-1])]
+
+    def choose_among(self, variants: Sequence[Variant], rng: random.Random) -> Variant:
+        """One of these by weight, where not all can be chosen."""
+        weights = [variant.weight for variant in variants]
+        return rng.choices(variants, weights if any(weights) else None)[0]
 
 
 def instances_of(route: Route | None) -> list[Instance]:

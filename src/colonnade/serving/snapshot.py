@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import key_of, wake
 from colonnade.kernel.store import Key
+from colonnade.serving.asynchronous import terms as asynchronous
 from colonnade.serving.capture import Capture, Recorder, Terms
 from colonnade.serving.connection import ReplicaLost
 from colonnade.serving.faults import Place
@@ -236,7 +237,14 @@ def _variant(
     ]
     terms = described.get("capture")
     capture = Capture(recorder, Terms.read(terms), described["name"]) if terms else None
-    return Variant(described["name"], described["weight"], containers, described["direct"], capture)
+    return Variant(
+        described["name"],
+        described["weight"],
+        containers,
+        described["direct"],
+        capture,
+        asynchronous.read(described["asynchronous"]) if described.get("asynchronous") else None,
+    )
 
 
 def _captures(route: Route | None) -> list[Capture]:

@@ -141,8 +141,8 @@ def test_a_configuration_is_kept_and_a_second_one_of_its_name_refused(census: Be
         (
             {"AsyncInferenceConfig": {"OutputConfig": {}}},
             {},
-            "NotImplementedException",
-            "AsyncInferenceConfig",
+            "ValidationException",
+            "S3OutputPath",
         ),
         (
             {"DataCaptureConfig": {"EnableCapture": True, "DestinationS3Uri": "https://x/y"}},

@@ -28,7 +28,7 @@ def acquire(store: Store, me: str, *, duration: float = DURATION) -> int | None:
     with store.write() as transaction:
         row = transaction.get(_KEY)
         held: Document = row.document if row else {"holder": "", "until": 0.0, "token": 0}
-        if held["holder"] not in ("", me) and held["until"] > now and not _is_gone(held["holder"]):
+        if held["holder"] not in ("", me) and held["until"] > now and not is_gone(held["holder"]):
             return None
         token = held["token"] + (held["holder"] != me)
         transaction.put(_KEY, {"holder": me, "until": now + duration, "token": token}, at=now)
@@ -43,7 +43,8 @@ def release(store: Store, me: str) -> None:
             transaction.put(_KEY, {**row.document, "holder": "", "until": now}, at=now)
 
 
-def _is_gone(other: str) -> bool:
+def is_gone(other: str) -> bool:
+    """Whether a `holder` of this machine has ended."""
     host, pid, started = other.rsplit("/", 2)
     return host == socket.gethostname() and _started(int(pid)) != started
 

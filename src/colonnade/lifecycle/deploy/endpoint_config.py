@@ -8,7 +8,7 @@ from typing import Any
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Effect, Result, operation
 from colonnade.kernel.resources import Refusal, Resource
-from colonnade.lifecycle.deploy.endpoint import capture
+from colonnade.lifecycle.deploy.endpoint import asynchronous, capture
 from colonnade.lifecycle.deploy.model.operations import MODELS
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
 
@@ -25,7 +25,6 @@ ENDPOINT_CONFIGS = Resource(
 ENDPOINT_CONFIGS.serve("Describe", "List", "Delete")
 
 _NOT_YET = {
-    "AsyncInferenceConfig": "Leave it out for a real-time endpoint.",
     "ExplainerConfig": "Leave it out.",
     "ShadowProductionVariants": "Leave them out.",
     "VpcConfig": "Leave it out.",
@@ -58,6 +57,7 @@ def create_endpoint_config(call: Call) -> Result:
     for variant in variants:
         _check(call, variant)
     capture.check(call.parameters)
+    asynchronous.check(call.parameters)
     return ENDPOINT_CONFIGS.create(call)
 
 

@@ -13,7 +13,7 @@ from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.reconcile import wake
 from colonnade.kernel.resources import Edit
 from colonnade.kernel.store import Document
-from colonnade.lifecycle.deploy.endpoint import capture, states, views
+from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, states, views
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
 from colonnade.lifecycle.deploy.model.operations import (
@@ -38,8 +38,12 @@ def create_endpoint(call: Call) -> Result:
         "LastModifiedTime": call.now,
         "_id": call.platform.ids.token(8).lower(),
     }
-    document["_next"] = _plan(call, document, *_configured(call))
-    return ENDPOINTS.create(call, document, active=True)
+    config, variants = _configured(call)
+    document["_next"] = _plan(call, document, config, variants)
+    asynchronous.check_topics(call, variants)
+    created = ENDPOINTS.create(call, document, active=True)
+    asynchronous.probe(call, variants)
+    return created
 
 
 @operation("sagemaker", "DescribeEndpoint")
@@ -60,6 +64,7 @@ def update_endpoint(call: Call) -> Result:
     states.refuse_unless_changeable(before)
     ENDPOINT_CONFIGS.find(call.platform, ENDPOINT_CONFIGS.key(call, before["EndpointConfigName"]))
     config, variants = _configured(call)
+    asynchronous.check_topics(call, variants)
 
     def edit(document: Document) -> None:
         states.refuse_unless_changeable(document)
@@ -67,7 +72,9 @@ def update_endpoint(call: Call) -> Result:
         _retain(plan, document["_live"], kept)
         states.begin(document, plan, call.now)
 
-    return _change(call, edit)
+    changed = _change(call, edit)
+    asynchronous.probe(call, variants)
+    return changed
 
 
 @operation("sagemaker", "UpdateEndpointWeightsAndCapacities")
@@ -84,9 +91,18 @@ def update_weights_and_capacities(call: Call) -> Result:
                 raise validation(f'Variant {name} is not one of endpoint "{document["EndpointArn"]}".')
             variants[name]["weight"] = wanted.get("DesiredWeight", variants[name]["weight"])
             variants[name]["count"] = wanted.get("DesiredInstanceCount", variants[name]["count"])
+            _check_count(variants[name]["count"], name, asynchronous="asynchronous" in variants[name])
         states.begin(document, {**live, "began": call.now, "variants": list(variants.values())}, call.now)
 
     return _change(call, edit)
+
+
+def _check_count(instances: int, variant: str, *, asynchronous: bool) -> None:
+    """Only what waits in a queue can wait for an instance."""
+    if not instances and not asynchronous:
+        raise validation(
+            f"Variant {variant} must have at least one instance: only an asynchronous endpoint can have none."
+        )
 
 
 @operation("sagemaker", "DeleteEndpoint")
@@ -135,7 +151,9 @@ def _configured(call: Call) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     """The configuration that the call names, and its variants with their models as they are now."""
     key = ENDPOINT_CONFIGS.key(call, call.parameters["EndpointConfigName"])
     config = ENDPOINT_CONFIGS.find(call.platform, key).document
-    return config, [_variant(call, described) for described in config["ProductionVariants"]]
+    variants = [_variant(call, described) for described in config["ProductionVariants"]]
+    asynchronous.begin(variants, config)
+    return config, variants
 
 
 def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:

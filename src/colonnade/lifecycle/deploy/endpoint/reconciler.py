@@ -12,7 +12,7 @@ from typing import Any
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Document, Key
-from colonnade.lifecycle.deploy.endpoint import capture, hosted_models, routes, states
+from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, hosted_models, routes, states
 from colonnade.lifecycle.deploy.endpoint.replicas import Replicas, memory_bytes
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
@@ -146,7 +146,7 @@ def _route(replicas: Replicas, plan: Mapping[str, Any], *, serving: bool) -> lis
     are told, as long as there is one. Raises Broken."""
     variants, complete, some = [], True, False
     for variant in plan["variants"]:
-        instances = [_compiled(container) for container in variant["containers"]]
+        instances = [_compiled(container) if variant["count"] else [] for container in variant["containers"]]
         for slot, number in states.containers_in_slots(variant).items():
             ready = replicas.step(slot, variant, number, serving=serving)
             complete = complete and ready is not None
@@ -197,6 +197,7 @@ def _variant(variant: Mapping[str, Any], instances: Sequence[Sequence[Mapping[st
         "direct": variant["direct"],
         "containers": containers,
         **({"capture": variant["capture"]} if "capture" in variant else {}),
+        **({"asynchronous": asynchronous.of_route(variant, instances)} if "asynchronous" in variant else {}),
     }
 
 
@@ -206,6 +207,8 @@ def _delete(platform: Platform, key: Key, document: Document, replicas: Replicas
         return Again(_SOON)
     hosted_models.forget(platform, key, keep=set())
     capture.finish(platform, key, document)
+    if not asynchronous.abandon(platform, key):
+        return Again(_SOON)
     with platform.store.write() as transaction:
         ENDPOINTS.remove(transaction, key, at=platform.clock.now())
     return Done()
