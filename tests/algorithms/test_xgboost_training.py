@@ -209,7 +209,7 @@ def test_sigterm_keeps_the_last_round_when_asked(folder: Any, training_csv: byte
             process.send_signal(signal.SIGTERM)
             break
     rest = process.stdout.read()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=240) == 0
     rounds = xgboost.Booster(model_file=folder.model).num_boosted_rounds()
     assert rounds == len(logged(rest)) + 4
 
@@ -223,7 +223,7 @@ def test_sigterm_ends_other_runs_at_once_without_a_model(folder: Any, training_c
             process.send_signal(signal.SIGTERM)
             break
     process.stdout.read()
-    assert process.wait(timeout=60) == 143
+    assert process.wait(timeout=240) == 143
     assert not folder.model.exists()
 
 

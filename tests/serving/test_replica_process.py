@@ -155,7 +155,7 @@ def test_told_to_stop_it_answers_what_was_asked_and_takes_no_new_connection(
 def test_a_script_that_does_not_load_ends_the_process_with_its_trace(start: Start) -> None:
     process, address = start("raise RuntimeError('no wheels')")
 
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
 
     assert process.returncode != 0
     assert b"no wheels" in errors
