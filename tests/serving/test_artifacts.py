@@ -50,7 +50,7 @@ def test_a_kept_archive_and_what_was_compiled_from_it_are_on_the_disk(
     artifacts = Artifacts(tmp_path / "models")
 
     digest = artifacts.keep(content)
-    compiled = artifacts.keep_compiled(digest, {"model.onnx": io.BytesIO(b"onnx")})
+    compiled = artifacts.keep_compiled(digest, "xgboost", {"model.onnx": io.BytesIO(b"onnx")})
 
     folder = artifacts.folder(digest)
     assert {str(folder), str(tmp_path / "models")} <= set(synced)
@@ -63,7 +63,7 @@ def test_a_refusal_is_there_as_a_whole(tmp_path: Path, content: KeptContent) -> 
     artifacts = Artifacts(tmp_path / "models")
     digest = artifacts.keep(content)
 
-    artifacts.keep_refusal(digest, "no model")
+    artifacts.keep_refusal(digest, "xgboost", "no model")
 
-    assert artifacts.refusal(digest) == "no model"
+    assert artifacts.refusal(digest, "xgboost") == "no model"
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == [digest]

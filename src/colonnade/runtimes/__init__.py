@@ -81,6 +81,8 @@ class Runtime:
     """Whose versions the log tells."""
     framework_module: str
     """SM_FRAMEWORK_MODULE."""
+    loads_models: bool = False
+    """Whether its handlers load a model of its library without any code of the user's."""
     algorithm: str = ""
     """The built-in algorithm that trains when the request names no program; empty: a program is required."""
 

@@ -1,4 +1,4 @@
-"""scikit-learn: always a script of the user's."""
+"""scikit-learn: a dumped estimator served as it is, or a script of the user's."""
 
 from __future__ import annotations
 
@@ -9,4 +9,5 @@ RUNTIME = Runtime(
     repositories=("sagemaker-scikit-learn",),
     libraries=("scikit-learn",),
     framework_module="sagemaker_sklearn_container.training:main",
+    loads_models=True,
 )

@@ -1,8 +1,8 @@
 """Model archives as endpoints use them: fetched once, kept by what they hold, with whatever was compiled from them beside.
 
     <data>/models/<sha256>/model.tar.gz
-                          /compiled/compiled.json, model.onnx     the latter when it compiled
-                          /refused                                why it is no model at all
+                          /compiled-<runtime>/compiled.json, model.onnx     the latter when it compiled
+                          /refused-<runtime>                                why it is no model of the runtime's at all
 
 The S3 object may be overwritten or deleted while an endpoint serves it; a replacement instance must still hold the same model.
 The composition root provides one `Artifacts` to the process that reconciles.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from colonnade.kernel.errors import validation
+from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.ports import ObjectContent, ObjectInfo
 
 _PIECE = 1 << 20
@@ -100,25 +100,31 @@ class Artifacts:
                         file = archive.extractfile(entry)
                         return file.read(_LONGEST_TEXT).decode("utf-8", "replace") if file else ""
         except (tarfile.TarError, EOFError, OSError) as error:
-            raise validation(
-                f"The model data is not a tar archive ({error}). Give a .tar.gz of the model's files."
-            ) from error
+            raise _no_archive(error) from error
         return ""
+
+    def names(self, digest: str) -> list[str]:
+        """Of the archive's files. Raises ValidationException for what is no archive."""
+        try:
+            with tarfile.open(self.folder(digest) / "model.tar.gz") as archive:
+                return [entry.name.removeprefix("./") for entry in archive if entry.isfile()]
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise _no_archive(error) from error
 
     # What was compiled
 
-    def compiled(self, digest: str) -> Path | None:
-        folder = self.folder(digest) / "compiled"
+    def compiled(self, digest: str, runtime: str) -> Path | None:
+        folder = self.folder(digest) / f"compiled-{runtime}"
         return folder if folder.is_dir() else None
 
-    def refusal(self, digest: str) -> str:
+    def refusal(self, digest: str, runtime: str) -> str:
         """Why the archive holds nothing to serve; empty where that is not known."""
-        path = self.folder(digest) / "refused"
+        path = self.folder(digest) / f"refused-{runtime}"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def keep_compiled(self, digest: str, files: dict[str, BinaryIO]) -> Path:
+    def keep_compiled(self, digest: str, runtime: str, files: dict[str, BinaryIO]) -> Path:
         """All of the files or none; a second time is a no-op."""
-        folder = self.folder(digest) / "compiled"
+        folder = self.folder(digest) / f"compiled-{runtime}"
         temporary = Path(tempfile.mkdtemp(dir=self._folder, prefix=_DRAFT))
         for name, source in files.items():
             with source, (temporary / name).open("wb") as target:
@@ -133,11 +139,15 @@ class Artifacts:
         shutil.rmtree(temporary, ignore_errors=True)
         return folder
 
-    def keep_refusal(self, digest: str, reason: str) -> None:
+    def keep_refusal(self, digest: str, runtime: str, reason: str) -> None:
         draft = self._folder / f"{_DRAFT}{digest}"
         draft.write_text(reason, encoding="utf-8")
         _sync(draft)
-        draft.replace(self.folder(digest) / "refused")
+        draft.replace(self.folder(digest) / f"refused-{runtime}")
+
+
+def _no_archive(error: Exception) -> ServiceError:
+    return validation(f"The model data is not a tar archive ({error}). Give a .tar.gz of the model's files.")
 
 
 def _sync(path: Path) -> None:

@@ -37,9 +37,9 @@ def compilation(artifacts: Artifacts, executor: Executor, digest: str, runtime: 
 
 
 def _step(artifacts: Artifacts, executor: Executor, digest: str, runtime: str) -> Compilation:
-    if reason := artifacts.refusal(digest):
+    if reason := artifacts.refusal(digest, runtime):
         return Compilation("refused", reason=reason)
-    folder = artifacts.compiled(digest)
+    folder = artifacts.compiled(digest, runtime)
     if folder is not None:
         return _found(folder)
     work = _work(artifacts, digest, runtime)
@@ -48,7 +48,7 @@ def _step(artifacts: Artifacts, executor: Executor, digest: str, runtime: str) -
         executor.start(work)
     if seen.phase is not Phase.ENDED:
         return Compilation("pending")
-    outcome = _collect(artifacts, executor, digest, work.id, seen)
+    outcome = _collect(artifacts, executor, digest, runtime, work.id, seen)
     executor.forget(work.id)
     return outcome
 
@@ -61,31 +61,32 @@ def _found(folder: Path) -> Compilation:
 
 
 def _collect(
-    artifacts: Artifacts, executor: Executor, digest: str, work: str, seen: Observation
+    artifacts: Artifacts, executor: Executor, digest: str, runtime: str, work: str, seen: Observation
 ) -> Compilation:
     """A clean end left its files; exit code 1 is the compiler's judgement of the model; anything else only says that this
     attempt went wrong, so the model is served natively and compiled another time."""
     if seen.exit_code == 0:
         names = [file.path for file in executor.outputs(work, _OUTPUT)]
         files = {name: executor.open(work, f"{_OUTPUT}/{name}") for name in names}
-        return _found(artifacts.keep_compiled(digest, files))
+        return _found(artifacts.keep_compiled(digest, runtime, files))
     said = [event.message for event in executor.logs(work).events if event.message.strip()]
     if (seen.exit_code == 1 and not seen.timed_out) or not seen.staged:
         reason = seen.failure or "\n".join(said[-1:]) or "the compiler gave no reason"
-        artifacts.keep_refusal(digest, reason)
+        artifacts.keep_refusal(digest, runtime, reason)
         return Compilation("refused", reason=reason)
     return Compilation("native", reason=f"its compilation ended with exit code {seen.exit_code}")
 
 
 def _work(artifacts: Artifacts, digest: str, runtime: str) -> Work:
     return Work(
-        id=f"compile-{digest[:40]}",
+        id=f"compile-{runtime}-{digest[:40]}",
         command=[
             "python",
             "-m",
             "colonnade.serving.compiled",
             "/opt/ml/model",
             f"/opt/ml/{_OUTPUT}",
+            runtime,
         ],
         environment=Environment(runtime),
         variables={},

@@ -80,9 +80,7 @@ class Slot:
 
     def _predict(self, request: Request) -> Answer:
         try:
-            body, content_type = self._model.invoke(
-                request.body, request.content_type or "text/csv", request.accept
-            )
+            body, content_type = self._model.invoke(request.body, request.content_type, request.accept)
         except InvocationError as error:
             return Answer(error.status, str(error).encode(), "text/plain")
         return Answer(200, body, content_type)

@@ -87,7 +87,11 @@ def test_model_data_that_is_not_there_or_not_readable_is_refused(bench: Bench) -
             "ValidationException",
             "is not the S3 URL of an object",
         ),
-        ({"container": {"Mode": "MultiModel"}}, "NotImplementedException", "Mode MultiModel"),
+        (
+            {"container": {"Mode": "MultiModel", "ModelDataUrl": "https://models/"}},
+            "ValidationException",
+            "must be the S3 prefix of its models",
+        ),
         ({"PrimaryContainer": None}, "ValidationException", "A model needs a PrimaryContainer"),
         (
             {
@@ -136,7 +140,7 @@ def test_a_configuration_is_kept_and_a_second_one_of_its_name_refused(census: Be
     [
         ({}, {"ModelName": "none"}, "ValidationException", f'Could not find model "{ARN}:model/none".'),
         ({}, {"ServerlessConfig": {"MaxConcurrency": 1}}, "NotImplementedException", "ServerlessConfig"),
-        ({}, {"ModelName": None}, "NotImplementedException", "inference components"),
+        ({}, {"ModelName": None}, "ValidationException", "ExecutionRoleArn must be given"),
         ({}, {"InstanceType": None}, "ValidationException", "must give InstanceType"),
         (
             {"AsyncInferenceConfig": {"OutputConfig": {}}},
@@ -209,7 +213,7 @@ def test_a_model_is_compiled_as_soon_as_it_exists(bench: Bench) -> None:
     def compiled() -> bool:
         artifacts = bench.platform.the(Artifacts)
         content = bench.objects.read(ROOT, "models", "early.tar.gz")
-        return artifacts.compiled(artifacts.keep(content)) is not None
+        return artifacts.compiled(artifacts.keep(content), "xgboost") is not None
 
     until(compiled, "the model is compiled")
     until(lambda: "_prepared" not in bench.document("Model", "early"), "nothing is left to do")

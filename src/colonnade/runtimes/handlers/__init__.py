@@ -17,6 +17,10 @@ class Handlers(Protocol):
         """Raises NotImplementedError where there is no sensible default."""
         ...
 
+    def saved_model(self, model_dir: str) -> Any:
+        """Where there is no script at all. Only runtimes with `loads_models` have it. Raises ModelFileError."""
+        ...
+
     def decode(self, body: str | bytes, content_type: str) -> Any:
         """Raises UnsupportedFormatError."""
         ...

@@ -51,7 +51,8 @@ def compile_model(model: Path, out: Path, runtime: str = "xgboost") -> dict[str,
 
 def _compiled(original: Original, description: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The description of the first proved conversion, which is in `folder`. Raises Differs."""
-    values, graphs, refused = original.columns(), original.graphs(), []
+    values, graphs = original.columns(), original.graphs()
+    refused: list[str] = []
     while True:
         try:
             graph = next(graphs)

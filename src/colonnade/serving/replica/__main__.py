@@ -1,7 +1,7 @@
 """`python -m colonnade.serving.replica`: load the model, then answer frames on the socket that COLONNADE_SOCKET names.
 
 `COLONNADE_HANDLERS` says what kind of container this is: `native` for the built-in XGBoost without a script, otherwise the
-name of the framework's handlers; with `COLONNADE_MANY` it holds many models, which come later. Whatever goes wrong before the
+name of the framework's handlers, which do all of the work with `COLONNADE_NO_SCRIPT`; with `COLONNADE_MANY` it holds many models, which come later. Whatever goes wrong before the
 socket is there ends the process with the trace in its log.
 """
 
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from colonnade.serving.frames import Answer, Request
 from colonnade.serving.replica.server import Handle, Server, listen
@@ -65,6 +67,10 @@ def script(kind: str, model_dir: Path, environ: Mapping[str, str]) -> Handle:
     from colonnade.runtimes import handlers
     from colonnade.serving.replica.script import Script, load_module
 
+    if environ.get("COLONNADE_NO_SCRIPT"):
+        nothing: Any = ModuleType("no_script")
+        nothing.model_fn = handlers.load(kind).saved_model
+        return Script(nothing, handlers.load(kind), str(model_dir), environ).handle
     program = environ.get("SAGEMAKER_PROGRAM") or "inference.py"
     module = load_module(program, str(model_dir / "code"))
     return Script(module, handlers.load(kind), str(model_dir), environ).handle

@@ -18,9 +18,10 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import LogEvent, LogStreams, Principals, WorkCredentials
 from colonnade.kernel.store import Key
-from colonnade.lifecycle.deploy.model.preparation import Broken
+from colonnade.lifecycle.deploy.model.preparation import Broken, answering
 from colonnade.serving import probe
 from colonnade.serving.artifacts import Artifacts
+from colonnade.serving.faults import log_group
 from colonnade.serving.machines import machine
 
 _MOST_EXITS = 3
@@ -50,7 +51,7 @@ class Replicas:
         self._platform = platform
         self._executor = platform.the(Executor)
         self._key = key
-        self._name = document["EndpointName"]
+        self._log_group = log_group(document["EndpointName"], document.get("InferenceComponentName", ""))
         self._id = document["_id"]
         self.slots: dict[str, dict[str, Any]] = {
             name: dict(slot) for name, slot in document.get("_replicas", {}).items()
@@ -180,7 +181,7 @@ class Replicas:
         return (
             self._key.account,
             self._key.region,
-            f"/aws/sagemaker/Endpoints/{self._name}",
+            self._log_group,
             f"{state['variant']}/{instance}{container}",
         )
 
@@ -248,12 +249,8 @@ def _variables(container: Mapping[str, Any], region: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": region,
         "SAGEMAKER_REGION": region,
         **container["definition"].get("Environment", {}),
-        "COLONNADE_HANDLERS": "native" if _natively(prepared) else prepared["runtime"],
+        **answering(prepared),
     }
-
-
-def _natively(prepared: Mapping[str, Any]) -> bool:
-    return bool(prepared["kind"] == "native" or (prepared["kind"] == "many" and not prepared["script"]))
 
 
 def _of_many(container: Mapping[str, Any], instance_type: str) -> dict[str, str]:

@@ -75,15 +75,44 @@ def prepare(
             return prepared
 
 
+def answering(prepared: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that tell a process of the container what answers there: the built-in container, the framework's functions
+    alone, or those around the user's."""
+    if prepared["script"]:
+        return {"COLONNADE_HANDLERS": prepared["runtime"]}
+    if runtimes.registered()[prepared["runtime"]].algorithm:
+        return {"COLONNADE_HANDLERS": "native"}
+    return {"COLONNADE_HANDLERS": prepared["runtime"], "COLONNADE_NO_SCRIPT": "1"}
+
+
 def _fetch(platform: Platform, container: Mapping[str, Any], role: str, name: str) -> dict[str, Any]:
     runtime = runtimes.serving(container["Image"], container.get("Environment", {}))
-    script = not runtime.algorithm or runtimes.has_program({}, container.get("Environment", {}))
     model = "" if is_multi_model(container) else _keep(platform, role, model_data_url(container), name)
     code = _keep(platform, role, submitted_code(container), name)
+    script = _has_script(platform.the(Artifacts), runtime, container, model, code, name)
     prepared = {"runtime": runtime.name, "model": model, "code": code, "script": script}
     if script:
         prepared["requirements"] = _requirements(platform.the(Artifacts), model, code, name)
     return prepared
+
+
+def _has_script(
+    artifacts: Artifacts,
+    runtime: runtimes.Runtime,
+    container: Mapping[str, Any],
+    model: str,
+    code: str,
+    name: str,
+) -> bool:
+    """Whether the user's code answers. A model alone, of a library whose models are known here, does without."""
+    if runtime.algorithm or not runtime.loads_models:
+        return not runtime.algorithm or runtimes.has_program({}, container.get("Environment", {}))
+    if code or not model or runtimes.has_program({}, container.get("Environment", {})):
+        return True
+    try:
+        return any(file.startswith("code/") for file in artifacts.names(model))
+    except ServiceError as error:
+        raise _not_loadable(name, str(error)) from error
 
 
 def _keep(platform: Platform, role: str, url: str, name: str) -> str:

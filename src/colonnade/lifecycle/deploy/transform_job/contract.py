@@ -11,7 +11,7 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.ports import Principal, Storage
 from colonnade.kernel.store import Document
 from colonnade.lifecycle.deploy.model.operations import containers_of, hostnames_of
-from colonnade.lifecycle.deploy.model.preparation import Broken
+from colonnade.lifecycle.deploy.model.preparation import Broken, answering
 from colonnade.lifecycle.deploy.transform_job.shares import Share
 from colonnade.serving.artifacts import Artifacts
 from colonnade.serving.batch import plan
@@ -102,8 +102,9 @@ def _containers(job: Document) -> list[plan.Container]:
     model, found = job["_Model"], []
     named = zip(containers_of(model), hostnames_of(model), job["_Prepared"], strict=True)
     for number, (definition, name, prepared) in enumerate(named):
-        environment = {**definition.get("Environment", {}), **job.get("Environment", {})}
-        handlers = prepared["runtime"] if prepared["script"] else "native"
+        told = answering(prepared)
+        handlers = told.pop("COLONNADE_HANDLERS")
+        environment = {**definition.get("Environment", {}), **job.get("Environment", {}), **told}
         folder = f"containers/{number}/model" if len(job["_Prepared"]) > 1 else "model"
         found.append(plan.Container(name, handlers, folder, environment))
     return found
