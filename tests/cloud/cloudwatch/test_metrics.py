@@ -234,3 +234,28 @@ def test_a_user_needs_permission_and_sees_no_other_account(cloud: Cloud) -> None
 
     with pytest.raises(ClientError, match="cloudwatch:ListMetrics"):
         stranger.list_metrics()
+
+
+def test_expressions_are_evaluated_over_the_other_queries(cloud: Cloud) -> None:
+    put(cloud, *({"Value": float(n), "Timestamp": moment(cloud, 60 * n)} for n in (0, 1, 2, 4)))
+    stat = {"Metric": MINE, "Period": 60, "Stat": "Sum"}
+
+    def results(*queries: dict[str, Any]) -> dict[str, list[float]]:
+        answer = cloud.client("cloudwatch").get_metric_data(
+            MetricDataQueries=list(queries),
+            StartTime=moment(cloud),
+            EndTime=moment(cloud, 300),
+            ScanBy="TimestampAscending",
+        )
+        return {result["Id"]: result["Values"] for result in answer["MetricDataResults"]}
+
+    found = results(
+        {"Id": "m", "MetricStat": stat, "ReturnData": False},
+        {"Id": "twice", "Expression": "m * 2"},
+        {"Id": "filled", "Expression": "FILL(twice, -1)"},
+    )
+
+    assert found == {"twice": [0, 2, 4, 8], "filled": [0, 2, 4, -1, 8]}
+    for expression, text in (("b", "rests on itself"), ("AVG(m)", "comes to a number"), ("m +", "too early")):
+        with pytest.raises(ClientError, match=text):
+            results({"Id": "m", "MetricStat": stat}, {"Id": "b", "Expression": expression})

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from colonnade.cloud.cloudwatch.metric import combination, invalid, series_of, storage
-from colonnade.cloud.cloudwatch.periods import beginning, check_period, periods
-from colonnade.cloud.cloudwatch.statistic import statistic
+from colonnade.cloud.cloudwatch.metric import combination, invalid
+from colonnade.cloud.cloudwatch.queries import lines_of
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.pages import decode_token, encode_token
@@ -15,7 +14,7 @@ from colonnade.kernel.pages import decode_token, encode_token
 _MOST_QUERIES, _MOST_POINTS = 500, 100_800
 
 
-class Line(NamedTuple):
+class Found(NamedTuple):
     """What a query found."""
 
     id: str
@@ -32,8 +31,15 @@ def get_metric_data(call: Call) -> Result:
         raise ServiceError(
             "ValidationError", "The parameter StartTime must be less than the parameter EndTime."
         )
-    lines = [_line(call, query) for query in queries if query.get("ReturnData", True)]
-    return _page(call, lines)
+    found = lines_of(call, queries, call.parameters["StartTime"], call.parameters["EndTime"])
+    wanted = [query["Id"] for query in queries if query.get("ReturnData", True)]
+    newest_first = call.parameters.get("ScanBy", "TimestampDescending") == "TimestampDescending"
+    results = [
+        Found(id, line.label, list(line.points.items())[:: -1 if newest_first else 1])
+        for id in wanted
+        for line in found[id]
+    ]
+    return _page(call, results)
 
 
 def _check(queries: Sequence[Mapping[str, Any]]) -> None:
@@ -51,36 +57,9 @@ def _check(queries: Sequence[Mapping[str, Any]]) -> None:
     for query in queries:
         if ("MetricStat" in query) == ("Expression" in query):
             raise combination(f"The query {query['Id']} must have either MetricStat or Expression.")
-        if "Expression" in query:
-            raise ServiceError(
-                "NotImplementedException",
-                f"Colonnade does not implement Expression yet (query {query['Id']}): give MetricStat.",
-                status=501,
-            )
 
 
-def _line(call: Call, query: Mapping[str, Any]) -> Line:
-    asked = query["MetricStat"]
-    wanted = statistic(asked["Stat"])
-    check_period(asked["Period"])
-    start = beginning(call.parameters["StartTime"], call.now, asked["Period"])
-    points = periods(
-        storage(call),
-        series_of(call, asked["Metric"], asked.get("Unit", "")),
-        start // asked["Period"] * asked["Period"],
-        call.parameters["EndTime"],
-        asked["Period"],
-        totals=wanted.totals,
-        aligned=True,
-    )
-    values = [(point.at, wanted.compute(point.values)) for point in points]
-    found = [(at, value) for at, value in values if value is not None]
-    if call.parameters.get("ScanBy", "TimestampDescending") == "TimestampDescending":
-        found.reverse()
-    return Line(query["Id"], query.get("Label") or asked["Metric"]["MetricName"], found)
-
-
-def _page(call: Call, lines: Sequence[Line]) -> Result:
+def _page(call: Call, lines: Sequence[Found]) -> Result:
     """So many points, of the first line and then of those that follow; the token says how many of all have been given."""
     most = min(call.parameters.get("MaxDatapoints", _MOST_POINTS), _MOST_POINTS)
     if most < 1:
