@@ -42,13 +42,14 @@ T = TypeVar("T")
 
 
 def route_key(endpoint: Key) -> Key:
-    return Key(
-        endpoint.partition, endpoint.account, endpoint.region, endpoint.service, "route", endpoint.name
-    )
+    name = endpoint.name if endpoint.type == "Endpoint" else f"{endpoint.type}/{endpoint.name}"
+    return Key(endpoint.partition, endpoint.account, endpoint.region, endpoint.service, "route", name)
 
 
 def endpoint_key(route: Key) -> Key:
-    return Key(route.partition, route.account, route.region, route.service, "Endpoint", route.name)
+    """Or the inference component's: they have routes of their own."""
+    type_, _, name = route.name.rpartition("/")
+    return Key(route.partition, route.account, route.region, route.service, type_ or "Endpoint", name)
 
 
 class Snapshot:
@@ -155,7 +156,8 @@ class Snapshot:
                     replica.drain()
             raise
         instances: dict[str, Instance] = {**models, **replicas}
-        place = Place(endpoint.account, endpoint.region, document["EndpointName"])
+        component = document.get("InferenceComponentName", "")
+        place = Place(endpoint.account, endpoint.region, document["EndpointName"], component)
         many = self._many(endpoint, document)
         variants = [
             _variant(described, instances, many, self._recorder) for described in document["variants"]

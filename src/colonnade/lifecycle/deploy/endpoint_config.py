@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Effect, Result, operation
+from colonnade.kernel.passed_roles import check_pass_role
 from colonnade.kernel.resources import Refusal, Resource
 from colonnade.lifecycle.deploy.endpoint import asynchronous, capture
 from colonnade.lifecycle.deploy.model.operations import MODELS
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
+from colonnade.serving.machines import machine
 
 ENDPOINT_CONFIGS = Resource(
     "sagemaker",
@@ -56,6 +58,7 @@ def create_endpoint_config(call: Call) -> Result:
         )
     for variant in variants:
         _check(call, variant)
+    _check_shared(call, variants)
     capture.check(call.parameters)
     asynchronous.check(call.parameters)
     return ENDPOINT_CONFIGS.create(call)
@@ -63,9 +66,32 @@ def create_endpoint_config(call: Call) -> Result:
 
 def _check(call: Call, variant: Mapping[str, Any]) -> None:
     refuse(variant, _NOT_YET_IN_VARIANT)
-    if "ModelName" not in variant:
-        raise not_yet("variants without a ModelName (inference components)", "Name a model.")
     for member in ("InitialInstanceCount", "InstanceType"):
         if member not in variant:
             raise validation(f"Variant {variant['VariantName']} must give {member}.")
-    MODELS.find(call.platform, MODELS.key(call, variant["ModelName"]))
+    if "ModelName" in variant:
+        MODELS.find(call.platform, MODELS.key(call, variant["ModelName"]))
+
+
+def _check_shared(call: Call, variants: Sequence[Mapping[str, Any]]) -> None:
+    """Variants without a ModelName are for inference components, which need to know what there is to share."""
+    shared = [variant for variant in variants if "ModelName" not in variant]
+    if not shared:
+        return
+    if len(shared) < len(variants):
+        raise validation(
+            "Either all variants of an endpoint configuration have a ModelName, or none has (inference components)."
+        )
+    if "ExecutionRoleArn" not in call.parameters:
+        raise validation(
+            "ExecutionRoleArn must be given for variants without a ModelName (inference components)."
+        )
+    check_pass_role(call, call.parameters["ExecutionRoleArn"], "sagemaker.amazonaws.com")
+    if capture.is_on(call.parameters):
+        raise not_yet("DataCaptureConfig with inference components", "Leave it out.")
+    for variant in shared:
+        if machine(variant["InstanceType"]) is None:
+            raise not_yet(
+                f"inference components on {variant['InstanceType']}, of which is not known here what it has",
+                "Choose a type of the families t2, m, c, r or g.",
+            )

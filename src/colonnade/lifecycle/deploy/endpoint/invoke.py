@@ -12,7 +12,6 @@ from colonnade.serving import faults
 from colonnade.serving.router import Invocation, Router
 
 _NOT_OFFERED = {
-    "InferenceComponentName": "inference components are not implemented yet.",
     "EnableExplanations": "explanations are not implemented yet.",
     "SessionId": "stateful sessions are not implemented yet.",
 }
@@ -31,8 +30,12 @@ async def _invoke_endpoint(call: Call) -> Result:
         raise faults.not_offered(member, _NOT_OFFERED[member])
     name = parameters["EndpointName"]
     given = parameters.get
-    answer = await call.platform.the(Router).invoke(
-        _key(call.account, call.region, name),
+    router = call.platform.the(Router)
+    key = _key(call.account, call.region, name)
+    if "InferenceComponentName" in parameters:
+        key = _component(router, key, name, parameters["InferenceComponentName"])
+    answer = await router.invoke(
+        key,
         Invocation(
             given("Body", b""),
             given("ContentType", ""),
@@ -51,6 +54,25 @@ async def _invoke_endpoint(call: Call) -> Result:
     if answer.custom_attributes:
         result["CustomAttributes"] = answer.custom_attributes
     return result
+
+
+def _component(router: Router, endpoint: Key, name: str, component: str) -> Key:
+    """The component's own route, if it is on this endpoint. Raises ValidationError."""
+    route = router.route(endpoint)
+    if route is None:
+        raise faults.endpoint_not_found(endpoint.account, name)
+    key = Key(
+        endpoint.partition,
+        endpoint.account,
+        endpoint.region,
+        endpoint.service,
+        "InferenceComponent",
+        component.lower(),
+    )
+    found = router.route(key)
+    if found is None or found.place.endpoint != route.place.endpoint:
+        raise faults.component_not_found(route.place, component)
+    return key
 
 
 @lru_cache(4096)

@@ -5,17 +5,18 @@ They write down what shall be; the reconciler makes it so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.reconcile import wake
 from colonnade.kernel.resources import Edit
-from colonnade.kernel.store import Document
+from colonnade.kernel.store import Document, Reader, Stored
 from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, states, views
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
+from colonnade.lifecycle.deploy.inference_component.states import refuse_in_use, refuse_without_room
 from colonnade.lifecycle.deploy.model.operations import (
     MODELS,
     containers_of,
@@ -46,7 +47,7 @@ def create_endpoint(call: Call) -> Result:
     return created
 
 
-@operation("sagemaker", "DescribeEndpoint")
+@operation("sagemaker", "DescribeEndpoint", quick=True)
 def describe_endpoint(call: Call) -> Result:
     stored = ENDPOINTS.find(call.platform, ENDPOINTS.key(call))
     return {**ENDPOINTS.answer(call, stored), **views.described(stored)}
@@ -72,7 +73,7 @@ def update_endpoint(call: Call) -> Result:
         _retain(plan, document["_live"], kept)
         states.begin(document, plan, call.now)
 
-    changed = _change(call, edit)
+    changed = _change(call, edit, refuse_without_room)
     asynchronous.probe(call, variants)
     return changed
 
@@ -94,7 +95,7 @@ def update_weights_and_capacities(call: Call) -> Result:
             _check_count(variants[name]["count"], name, asynchronous="asynchronous" in variants[name])
         states.begin(document, {**live, "began": call.now, "variants": list(variants.values())}, call.now)
 
-    return _change(call, edit)
+    return _change(call, edit, refuse_without_room)
 
 
 def _check_count(instances: int, variant: str, *, asynchronous: bool) -> None:
@@ -111,14 +112,16 @@ def delete_endpoint(call: Call) -> Result:
         states.refuse_unless_deletable(document)
         states.deleting(document, call.now)
 
-    _change(call, edit)
+    _change(call, edit, refuse_in_use)
     return {}
 
 
-def _change(call: Call, edit: Edit) -> Result:
+def _change(call: Call, edit: Edit, check: Callable[[Reader, Stored], None]) -> Result:
+    """`check` sees what would become of it, and raises to keep it as it was."""
     key = ENDPOINTS.key(call)
     with call.write() as transaction:
         stored = ENDPOINTS.change(transaction, key, edit, at=call.now, active=True)
+        check(transaction, stored)
     wake(call.platform, key)
     return {"EndpointArn": stored.document["EndpointArn"]}
 
@@ -151,14 +154,20 @@ def _configured(call: Call) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     """The configuration that the call names, and its variants with their models as they are now."""
     key = ENDPOINT_CONFIGS.key(call, call.parameters["EndpointConfigName"])
     config = ENDPOINT_CONFIGS.find(call.platform, key).document
-    variants = [_variant(call, described) for described in config["ProductionVariants"]]
+    role = config.get("ExecutionRoleArn", "")
+    variants = [_variant(call, described, role) for described in config["ProductionVariants"]]
     asynchronous.begin(variants, config)
     return config, variants
 
 
-def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
-    model = MODELS.find(call.platform, MODELS.key(call, described["ModelName"])).document
-    containers = containers_of(model)
+def _variant(call: Call, described: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """One without a model has instances alone, for inference components to share."""
+    model: Mapping[str, Any] = {"ExecutionRoleArn": role}
+    if "ModelName" in described:
+        model = MODELS.find(call.platform, MODELS.key(call, described["ModelName"])).document
+    containers = (
+        list(zip(hostnames_of(model), containers_of(model), strict=True)) if "ModelName" in described else []
+    )
     return {
         "VariantName": described["VariantName"],
         "weight": described.get("InitialVariantWeight", 1.0),
@@ -168,7 +177,7 @@ def _variant(call: Call, described: Mapping[str, Any]) -> dict[str, Any]:
         "instance_type": described["InstanceType"],
         "containers": [
             {"hostname": hostname, "definition": dict(container), "processes": _processes(container)}
-            for hostname, container in zip(hostnames_of(model), containers, strict=True)
+            for hostname, container in containers
         ],
         "direct": is_direct(model),
         "role": model.get("ExecutionRoleArn", ""),

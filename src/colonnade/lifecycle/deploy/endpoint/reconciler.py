@@ -14,7 +14,6 @@ from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Document, Key
 from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, hosted_models, routes, states
 from colonnade.lifecycle.deploy.endpoint.replicas import Replicas, memory_bytes
-from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
 
 _SOON, _WATCHING, _DELIVERING = 0.1, 1.0, 5.0
@@ -28,11 +27,14 @@ _ENVIRONMENT = (
 
 def fail(platform: Platform, key: Key, reason: str) -> None:
     """The workers keep what they serve; the document says what went wrong."""
-    ENDPOINTS.update(platform, key, lambda document: states.failed(document, reason, platform.clock.now()))
+    states.host(key).update(
+        platform, key, lambda document: states.failed(document, reason, platform.clock.now())
+    )
 
 
 @reconciler("sagemaker", "Endpoint", fail=fail)
 def reconcile(platform: Platform, key: Key) -> Outcome:
+    """Also for inference components, which are served as endpoints are."""
     with platform.store.read() as reader:
         stored = reader.get(key)
     if stored is None or not stored.active:
@@ -40,9 +42,9 @@ def reconcile(platform: Platform, key: Key) -> Outcome:
     document = stored.document
     replicas = Replicas(platform, key, document)
     try:
-        if document["EndpointStatus"] == states.DELETING:
+        if states.status_of(document) == states.DELETING:
             return _delete(platform, key, document, replicas)
-        if document["EndpointStatus"] == states.FAILED:
+        if states.status_of(document) == states.FAILED:
             return _tidy(platform, key, replicas)
         return _serve(platform, key, document, replicas)
     finally:
@@ -54,7 +56,7 @@ def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas)
     live, coming = document.get("_live"), document.get("_next")
     if live is not None:
         current = _route(replicas, live, serving=True)
-        if current is not None and routes.tell(platform, key, document["EndpointName"], current):
+        if current is not None and routes.tell(platform, key, document, current):
             return Again(_SOON)
     if coming is not None:
         return _bring_up(platform, key, document, replicas, coming)
@@ -79,7 +81,7 @@ def _bring_up(
         route = _route(replicas, coming, serving=False)
         if route is None:
             return Again(_SOON)
-        refusals = routes.tell(platform, key, document["EndpointName"], route)
+        refusals = routes.tell(platform, key, document, route)
     except Broken as broken:
         return _give_up(platform, key, str(broken))
     if refusals:
@@ -87,7 +89,7 @@ def _bring_up(
         if _has_replicas(route):
             return Again(_SOON)
         return _give_up(platform, key, f"A gateway worker cannot serve the model: {refusals}")
-    ENDPOINTS.update(platform, key, lambda found: states.deployed(found, platform.clock.now()))
+    states.host(key).update(platform, key, lambda found: states.deployed(found, platform.clock.now()))
     hosted_models.forget(platform, key, keep=_groups(coming))
     return Again(0.0)
 
@@ -121,7 +123,7 @@ def _keep_preparation(
             if variant["generation"] == generation:
                 variant["containers"][number]["prepared"] = dict(prepared)
 
-    ENDPOINTS.update(platform, key, edit)
+    states.host(key).update(platform, key, edit)
 
 
 def _groups(plan: Mapping[str, Any]) -> set[str]:
@@ -210,7 +212,7 @@ def _delete(platform: Platform, key: Key, document: Document, replicas: Replicas
     if not asynchronous.abandon(platform, key):
         return Again(_SOON)
     with platform.store.write() as transaction:
-        ENDPOINTS.remove(transaction, key, at=platform.clock.now())
+        states.host(key).remove(transaction, key, at=platform.clock.now())
     return Done()
 
 
@@ -219,9 +221,11 @@ def _tidy(platform: Platform, key: Key, replicas: Replicas) -> Outcome:
     if not routes.withdraw(platform, key) or not replicas.release(set()):
         return Again(_SOON)
     with platform.store.write() as transaction:
-        if ENDPOINTS.get(transaction, key).document["EndpointStatus"] != states.FAILED:
+        if states.status_of(states.host(key).get(transaction, key).document) != states.FAILED:
             return Again(0.0)  # deleted meanwhile: our attention is wanted again
-        ENDPOINTS.change(transaction, key, lambda document: None, at=platform.clock.now(), active=False)
+        states.host(key).change(
+            transaction, key, lambda document: None, at=platform.clock.now(), active=False
+        )
     return Done()
 
 
@@ -235,4 +239,4 @@ def _keep(platform: Platform, key: Key, before: Document, replicas: Replicas) ->
 
     with platform.store.write() as transaction:
         if transaction.get(key) is not None:
-            ENDPOINTS.change(transaction, key, edit, at=platform.clock.now())
+            states.host(key).change(transaction, key, edit, at=platform.clock.now())

@@ -16,7 +16,7 @@ from colonnade.serving.snapshot import route_key
 _SECONDS = 60.0
 
 
-def tell(platform: Platform, key: Key, name: str, variants: Sequence[Mapping[str, Any]]) -> str:
+def tell(platform: Platform, key: Key, host: Mapping[str, Any], variants: Sequence[Mapping[str, Any]]) -> str:
     """Make every worker serve this. What they say against it; empty once all of them do."""
     place = route_key(key)
     with platform.store.read() as reader:
@@ -25,7 +25,8 @@ def tell(platform: Platform, key: Key, name: str, variants: Sequence[Mapping[str
     if before is not None and before["variants"] == list(variants) and before["told"]:
         return ""
     generation = 1 if before is None else before["generation"] + 1
-    route = {"EndpointName": name, "generation": generation, "variants": list(variants)}
+    names = {name: host[name] for name in ("EndpointName", "InferenceComponentName") if name in host}
+    route = {**names, "generation": generation, "variants": list(variants)}
     _write(platform, place, {**route, "told": False})
     refusals = platform.signals.publish("routes", subject_of(key), timeout=_SECONDS)
     if refusals:

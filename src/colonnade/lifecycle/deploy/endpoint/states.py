@@ -19,7 +19,7 @@ from typing import Any
 
 from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.resources import Refusal, Resource
-from colonnade.kernel.store import Document
+from colonnade.kernel.store import Document, Key
 
 ENDPOINTS = Resource(
     "sagemaker",
@@ -30,9 +30,23 @@ ENDPOINTS = Resource(
     status_member="EndpointStatus",
 )
 
+HOSTS = {"Endpoint": ENDPOINTS}
+"""What has plans, by the type of its key: endpoints, and the inference components on them, which add themselves."""
 Plan = Mapping[str, Any]
 CREATING, IN_SERVICE, UPDATING, DELETING, FAILED = "Creating", "InService", "Updating", "Deleting", "Failed"
 _LONGEST_REASON = 1024
+
+
+def host(key: Key) -> Resource:
+    return HOSTS[key.type]
+
+
+def status_of(document: Mapping[str, Any]) -> str:
+    return str(document[_status_member(document)])
+
+
+def _status_member(document: Mapping[str, Any]) -> str:
+    return next(member for member in (one.status_member for one in HOSTS.values()) if member in document)
 
 
 def refuse_unless_changeable(document: Document) -> None:
@@ -69,7 +83,8 @@ def begin(document: Document, plan: Plan, at: float) -> None:
 def deployed(document: Document, at: float) -> None:
     """The plan that was brought up is the one that is served."""
     document["_live"] = document.pop("_next")
-    document["EndpointConfigName"] = document["_live"]["config"]
+    if "config" in document["_live"]:
+        document["EndpointConfigName"] = document["_live"]["config"]
     _pass(document, IN_SERVICE, at)
 
 
@@ -88,13 +103,13 @@ def deleting(document: Document, at: float) -> None:
 
 
 def _pass(document: Document, status: str, at: float) -> None:
-    document["EndpointStatus"] = status
+    document[_status_member(document)] = status
     document["LastModifiedTime"] = at
 
 
 def plans(document: Mapping[str, Any]) -> Sequence[Plan]:
     """Those that must have their instances now."""
-    if document["EndpointStatus"] in (DELETING, FAILED):
+    if status_of(document) in (DELETING, FAILED):
         return []
     return [document[member] for member in ("_live", "_next") if member in document]
 

@@ -56,7 +56,7 @@ def _variant(
         ],
         "CurrentWeight": current["weight"],
         "DesiredWeight": wanted["weight"],
-        "CurrentInstanceCount": _standing(document, current),
+        "CurrentInstanceCount": standing(document, current),
         "DesiredInstanceCount": wanted["count"],
     }
     if current["routing"]:
@@ -66,7 +66,7 @@ def _variant(
     return row
 
 
-def _standing(document: Mapping[str, Any], variant: Mapping[str, Any]) -> int:
+def standing(document: Mapping[str, Any], variant: Mapping[str, Any]) -> int:
     """Instances that serve. A compiled variant's are slots of every worker, there as soon as the plan is served."""
     if any("kind" not in container.get("prepared", {}) for container in variant["containers"]):
         return 0
@@ -91,7 +91,7 @@ def _status(
     document: Mapping[str, Any], current: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """None once nothing is going on with the variant."""
-    overall = document["EndpointStatus"]
+    overall = states.status_of(document)
     if overall == states.DELETING:
         return {"Status": "Deleting", "StartTime": document["LastModifiedTime"]}
     if overall == states.FAILED or current["generation"] not in [
