@@ -25,6 +25,7 @@ sys.path[:0] = [str(TOP / "tests"), str(TOP / "benchmarks")]
 
 import peers  # noqa: E402
 import platform_times  # noqa: E402
+import transform  # noqa: E402
 from memory import pss_mib  # noqa: E402
 
 import colonnade  # noqa: E402
@@ -69,7 +70,10 @@ def measure(folder: Path, *, quick: bool, with_peers: bool) -> dict[str, Any]:
         say("S3")
         found["s3"] = figures(platform_times.keys_of(server), seconds)
         say("jobs and endpoints")
-        found["lifecycle"] = platform_times.lifecycle(server, Team(server).prepare())
+        team = Team(server).prepare()
+        found["lifecycle"] = platform_times.lifecycle(server, team)
+        say("batch transform")
+        found["transform"] = transform.figures(server, team, transform.ROWS // (10 if quick else 1))
         say(f"lists of {platform_times.JOBS:,} jobs")
         found["many_jobs"] = platform_times.many_jobs(server)
         found["pss_after_mib"] = round(pss_mib(server.process.pid), 1)
@@ -136,6 +140,7 @@ def report(found: dict[str, Any]) -> str:
     for name, one in {**cycle, **lists}.items():
         if isinstance(one, dict):
             lines.append(f"| {name} | {one['per_second']:,} | {one['median_ms']} | {one['p99_ms']} |")
+    lines += transform.report(found["transform"])
     lines += [
         "",
         f"{lists['jobs']:,} jobs were loaded in {lists['loading_s']} s; the server's PSS was {found['pss_after_mib']} MiB at the end.",

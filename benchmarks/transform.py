@@ -76,6 +76,20 @@ def _summary(rows: int, turns: list[dict[str, float]]) -> dict[str, Any]:
     }
 
 
+def report(found: dict[str, Any]) -> list[str]:
+    per_second = {
+        "a transform job, from TransformStartTime to TransformEndTime": "rows_per_second",
+        "the same, from the call": "rows_per_second_from_the_call",
+        "in memory: pandas, DMatrix, predict": "rows_per_second_in_memory",
+        "in memory, parsed before: DMatrix, predict": "rows_per_second_in_memory_parsed",
+    }
+    base = found["rows_per_second_in_memory"]
+    lines = ["", f"| {found['rows']:,} CSV rows | of in memory | rows/s |", "|---|--:|--:|"]
+    return lines + [
+        f"| {name} | {found[key] / base:.2f} | {found[key]:,} |" for name, key in per_second.items()
+    ]
+
+
 def _unlabelled(rows: int) -> bytes:
     held = [
         line.partition(b",")[2]
