@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-import uvicorn
 from botocore.config import Config
 
 import colonnade.cloud.cloudwatch
@@ -32,6 +28,7 @@ from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Credential, Keys, LogStreams, Principal, Principals
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store.memory import MemoryStore
+from colonnade.testing.gateway import served
 from colonnade.timeseries.database import Timeseries
 
 ACCOUNT = "123456789012"
@@ -63,7 +60,7 @@ class Cloud:
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
             aws_session_token=keys.get("SessionToken"),
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
         )
 
     def user(self, name: str, *statements: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,24 +94,10 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
     platform.provide(LogStreams, logs)
     metrics = Timeseries(tmp_path / "metrics.db")
     platform.provide(Timeseries, metrics)
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app.build(platform), loop="uvloop", http="httptools", lifespan="on", log_level="warning"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it started"
-        assert time.monotonic() < deadline, "the server did not start in 20 s"
-        time.sleep(0.005)
     try:
-        yield Cloud(f"http://127.0.0.1:{listening.getsockname()[1]}", platform, clock, logs)
+        with served(app.build(platform)) as port:
+            yield Cloud(f"http://127.0.0.1:{port}", platform, clock, logs)
     finally:
-        server.should_exit = True
-        thread.join(20)
-        listening.close()
         store.close()
         metrics.close()
 

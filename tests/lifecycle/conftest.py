@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import boto3
 import pytest
-import uvicorn
 from botocore.config import Config
 
 from colonnade import app as composition
@@ -23,6 +19,7 @@ from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Credential, Principal, Principals
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store.memory import MemoryStore
+from colonnade.testing.gateway import served
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROOT_ARN = f"arn:aws:iam::{ACCOUNT}:root"
@@ -51,7 +48,7 @@ class Gateway:
             region_name=REGION,
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
         )
 
 
@@ -61,24 +58,10 @@ def gateway() -> Iterator[Gateway]:
     clock, signals, store = ManualClock(), LocalSignals(), MemoryStore()
     platform = Platform(store=store, clock=clock, ids=SeededIds(1), signals=signals)
     platform.provide(Principals, StoredPrincipals(store, clock, ROOT, signals=signals))
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app.build(platform), loop="uvloop", http="httptools", lifespan="on", log_level="warning"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it started"
-        assert time.monotonic() < deadline, "the server did not start in 30 s"
-        time.sleep(0.005)
     try:
-        yield Gateway(f"http://127.0.0.1:{listening.getsockname()[1]}", platform, clock)
+        with served(app.build(platform)) as port:
+            yield Gateway(f"http://127.0.0.1:{port}", platform, clock)
     finally:
-        server.should_exit = True
-        thread.join(20)
-        listening.close()
         store.close()
 
 

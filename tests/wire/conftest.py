@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import boto3
 import pytest
-import uvicorn
 from botocore.config import Config
 
 from colonnade.gateway import app
-from colonnade.gateway.connection import Connection, configuration
 from colonnade.kernel import operations
 from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.ids import RandomIds
@@ -25,6 +19,7 @@ from colonnade.kernel.operations import Call, Effect
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.policy import Decision, Outcome
 from colonnade.kernel.ports import Credential, Principal, Principals
+from colonnade.testing.gateway import served
 
 ROOT = Principal("arn:aws:iam::123456789012:root", "123456789012", "123456789012", "root")
 KEY, SECRET = "AKIAEXAMPLEEXAMPLE00", "the-secret-of-the-root-user"
@@ -78,7 +73,7 @@ class Gateway:
 
     def client(self, service: str, **config: Any) -> Any:
         keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET} | config.pop("keys", {})
-        config = {"retries": {"total_max_attempts": 1}, "read_timeout": 20} | config
+        config = {"retries": {"total_max_attempts": 1}, "read_timeout": 60} | config
         return _session().client(
             service, endpoint_url=self.url, region_name="eu-west-1", config=Config(**config), **keys
         )
@@ -95,26 +90,3 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     platform.provide(Principals, principals)
     with served(app.build(platform, default_region="us-east-1")) as port:
         yield Gateway(port, principals, registered)
-
-
-@contextmanager
-def served(application: Any, connection: type[Connection] = Connection) -> Iterator[int]:
-    """uvicorn as production runs it, in a thread, on a free port."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    config = configuration(application, connection=connection)
-    config.lifespan = "on"
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it started"
-        assert time.monotonic() < deadline, "the server did not start in 20 s"
-        time.sleep(0.005)
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listening.close()

@@ -20,8 +20,9 @@ from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.ids import RandomIds
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Principals
+from colonnade.testing.gateway import served
 
-from .conftest import Gateway, served
+from .conftest import Gateway
 from .test_signatures import signed
 
 

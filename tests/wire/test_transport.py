@@ -23,8 +23,9 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Principals
+from colonnade.testing.gateway import served
 
-from .conftest import Gateway, served
+from .conftest import Gateway
 from .test_signatures import send, signed
 
 LIMIT = 6 * 1024 * 1024
