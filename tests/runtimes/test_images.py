@@ -38,7 +38,7 @@ def test_what_is_no_uri_is_refused(uri: str) -> None:
 
 def test_an_image_that_nothing_runs_is_refused_with_those_that_run() -> None:
     with pytest.raises(ServiceError, match="sagemaker-scikit-learn, sagemaker-xgboost, xgboost") as caught:
-        runtimes.find("763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.3-cpu-py311")
+        runtimes.find("763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-training:2.14-cpu-py310")
     assert caught.value.code == "ValidationException"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from colonnade.formats import record, recordio
 from colonnade.runtimes import handlers
 from colonnade.runtimes.handlers import UnsupportedFormatError
 from colonnade.serving.frames import INVOKE, Answer, Request
@@ -129,6 +130,10 @@ def test_xgboost_loads_its_model_and_reads_its_formats_by_default(
 
     row = xgboost.DMatrix(np.array([[0.1, 0.9]], dtype=np.float32))
     assert found == pytest.approx(float(booster.predict(row)[0]), abs=1e-6)
+    framed = ask(made, body, content_type, "application/x-recordio-protobuf, text/csv")
+    assert framed.content_type == "application/x-recordio-protobuf"
+    (payload,) = recordio.frames(framed.body)
+    assert payload == record.encode({}, {"score": np.array([found], dtype=np.float32)})
 
 
 def test_every_function_may_take_the_context_and_transform_fn_stands_alone() -> None:

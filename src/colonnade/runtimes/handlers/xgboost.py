@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from colonnade import formats
-from colonnade.formats import libsvm, recordio
+from colonnade.formats import libsvm, record, recordio
 from colonnade.runtimes.handlers import codecs
-from colonnade.runtimes.handlers.codecs import encode as encode
 
 _LIBSVM = ("text/libsvm", "text/x-libsvm")
 _RECORDIO = "application/x-recordio-protobuf"
@@ -44,6 +43,15 @@ def decode(body: str | bytes, content_type: str) -> Any:
 
 def predict(data: Any, model: Any) -> Any:
     return model.predict(data, validate_features=False)
+
+
+def encode(prediction: Any, accept: str) -> tuple[str | bytes, str]:
+    """As `codecs` does, and RecordIO-protobuf with a record's `score` for each row."""
+    if codecs.media_type(accept.partition(",")[0]) != _RECORDIO:
+        return codecs.encode(prediction, accept)
+    rows = np.asarray(prediction, dtype=np.float32)
+    written = (recordio.frame(record.encode({}, {"score": np.atleast_1d(row)})) for row in rows)
+    return b"".join(written), _RECORDIO
 
 
 def _matrix(rows: formats.Matrix | formats.Sparse) -> Any:
