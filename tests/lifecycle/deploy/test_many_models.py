@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from colonnade.kernel.errors import ServiceError
+from colonnade.serving.hosted import container
 from colonnade.serving.routes import Counters
 from colonnade.statistics.sketch import Sketch
 
@@ -33,15 +34,15 @@ def transform_fn(model, body, content_type, accept):
 
 
 def serve(bench: Bench, image: str = XGBOOST, *, count: int = 1, cache: str = "", **environment: str) -> None:
-    container: dict[str, Any] = {
+    described: dict[str, Any] = {
         "Image": image,
         "Mode": "MultiModel",
         "ModelDataUrl": "s3://models/many/",
         "Environment": environment,
     }
     if cache:
-        container["MultiModelConfig"] = {"ModelCacheSetting": cache}
-    bench.do("CreateModel", ModelName="many", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+        described["MultiModelConfig"] = {"ModelCacheSetting": cache}
+    bench.do("CreateModel", ModelName="many", PrimaryContainer=described, ExecutionRoleArn=ROLE)
     bench.config("many", {"ModelName": "many", "InitialInstanceCount": count})
     bench.endpoint("many", "many")
     bench.settled("many")
@@ -189,6 +190,24 @@ def _outside(pid: int) -> int:
     """Works share the machine's process ids."""
     assert Path(f"/proc/{pid}").exists()
     return pid
+
+
+def test_a_call_whose_model_takes_long_is_told_to_come_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = NAMED.replace(
+        "def model_fn(model_dir):", "def model_fn(model_dir):\n    import time; time.sleep(2)"
+    )
+    bench.upload("many/slow.tar.gz", {"code/inference.py": slow, "name": "slow"})
+    serve(bench, SCIKIT_LEARN)
+    monkeypatch.setattr(container, "PATIENCE", 0.3)
+
+    refused = refusal(bench, TargetModel="slow.tar.gz")
+
+    assert (refused.code, refused.status) == ("ModelNotReadyException", 429)
+    monkeypatch.undo()
+    assert ask(bench, "slow.tar.gz") == b"slow says hello"
+    assert noted(bench)["ModelLoadingTime"].count == 1
 
 
 def test_without_caching_each_call_loads_anew(bench: Bench) -> None:

@@ -59,14 +59,12 @@ class ManyModels:
         library: Library,
         shelf: Shelf,
         make: Make,
-        patience: float = PATIENCE,
     ) -> None:
         self.described = described
         self._endpoint = endpoint
         self._library = library
         self._shelf = shelf
         self._make = make
-        self._patience = patience
         self._closed = False
         self._known: dict[str, Model] = {}
         self._coming: dict[tuple[str, str], asyncio.Task[Any]] = {}
@@ -211,7 +209,7 @@ class ManyModels:
     async def in_time(self, target: str, work: Awaitable[T]) -> T:
         """Raises ModelNotReadyException."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(PATIENCE):
                 return await work
         except TimeoutError:
             raise faults.model_not_ready(target) from None
