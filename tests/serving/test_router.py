@@ -132,7 +132,7 @@ def test_the_replica_with_the_fewest_unanswered_calls_is_taken_and_equals_take_t
 
 def test_random_routing_minds_no_load() -> None:
     busy, idle = Fake(), Fake()
-    busy.outstanding = 1000
+    busy.outstanding = 100
     made = router(alone("a", 1, [busy, idle], random_routing=True))
 
     invoked(made, 1000)

@@ -38,7 +38,10 @@ def answer(exchange: Exchange, error: Exception) -> Response:
     model = exchange.plan.model if exchange.plan else None
     protocol = spoken(exchange)
     speaks = protocols.named("rest-xml" if protocol == "s3" else protocol)
-    return speaks.error(exchange, described(error, model))
+    response = speaks.error(exchange, described(error, model))
+    if response.status == 503:
+        response.headers.append((b"retry-after", b"1"))
+    return response
 
 
 def _internal(exchange: Exchange, error: Exception, *, full: bool) -> ServiceError:

@@ -134,6 +134,15 @@ def unavailable(place: Place, variant: str) -> ServiceError:
     )
 
 
+def overloaded(place: Place, variant: str, waiting: int) -> ServiceError:
+    return ServiceError(
+        "ServiceUnavailable",
+        f"Variant {variant} of endpoint {place.endpoint} has {waiting} calls waiting, as many as it takes. Try again later, or "
+        "give it more instances.",
+        status=503,
+    )
+
+
 def model_error(place: Place, container: str, status: int, body: bytes) -> ServiceError:
     """What the container answered above 299, told to the caller."""
     kind = "client" if 400 <= status < 500 else "server"

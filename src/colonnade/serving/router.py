@@ -32,6 +32,8 @@ STREAM_DEADLINE = 480.0
 """Seconds in which the last part of a stream must have come."""
 _SMALL = 16 * 1024
 """Bytes of a body that a compiled model answers before anybody would notice."""
+QUEUE = 128
+"""Calls of a worker that an instance may have before it; and that may wait for one to come."""
 _DEATHS = 2
 """Replicas that may die under a call before it is held to be the reason."""
 
@@ -76,7 +78,9 @@ class Router:
         seed: int | None = None,
         deadline: float = DEADLINE,
         stream_deadline: float = STREAM_DEADLINE,
+        queue: int = QUEUE,
     ) -> None:
+        self._queue = queue
         self._stream_deadline = stream_deadline
         self._random = self.random = random.Random(seed)
         self._deadline = deadline
@@ -177,6 +181,8 @@ class Router:
         began = time.perf_counter()
         try:
             if slot is not None:
+                if slot.outstanding >= self._queue:
+                    self._check_queue(route, variant, slot.outstanding)
                 container, answer = variant.containers[0].name, await slot.ask(request)
             else:
                 container, answer = await self._walk(key, route, variant, path, request)
@@ -310,6 +316,7 @@ class Router:
                     return await self._one_of_many(key, variant, number, many, request)
                 while deaths < _DEATHS:
                     instance, asked = await self._instance(key, variant, number), True
+                    self._check_queue(route, variant, instance.outstanding)
                     try:
                         return await ask(instance, request)
                     except ReplicaLost as lost:
@@ -347,7 +354,13 @@ class Router:
             instance = container.pick_for(model) if model else container.pick(self._random)
             if instance is not None:
                 return instance
+            self._check_queue(route, variant, len(self._waiting.get(key, ())))
             await self._change(key)
+
+    def _check_queue(self, route: Route, variant: Variant, waiting: int) -> None:
+        """A call that would wait behind too many is refused at once: its caller learns more by that than by a time-out."""
+        if waiting >= self._queue:
+            raise faults.overloaded(route.place, variant.name, waiting)
 
     async def _change(self, key: Key) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
