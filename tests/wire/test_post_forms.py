@@ -60,6 +60,20 @@ class Kept:
         return {"ETag": '"abc"'}
 
 
+def test_tags_of_a_form_are_those_of_the_object(gateway: Gateway) -> None:
+    kept = Kept(gateway)
+    tagging = (
+        '<?xml version="1.0"?>\n<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><TagSet>'
+        "<Tag><Key>team</Key><Value>a &amp; é=b</Value></Tag><Tag><Key>stage</Key><Value></Value></Tag></TagSet></Tagging>"
+    )
+    fields = signed_form(gateway, "s3v4", Fields={"tagging": tagging}, Conditions=[{"tagging": tagging}])
+
+    status, _, body = post(gateway, multipart(fields, b"abc"))
+
+    assert status == 204, body
+    assert kept.calls[0]["Tagging"] == "team=a+%26+%C3%A9%3Db&stage="
+
+
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
 @pytest.mark.parametrize("size", [0, 5, 300_000, 2_000_000])
 def test_a_form_puts_its_file_as_whoever_signed_the_policy(gateway: Gateway, version: str, size: int) -> None:
@@ -129,7 +143,9 @@ def test_the_form_may_send_the_browser_elsewhere(gateway: Gateway) -> None:
         ({}, {"Conditions": [["content-length-range", 20, 99]]}, "EntityTooSmall"),
         ({}, {"Conditions": [["content-length-range", 3, 3]]}, ""),
         ({}, {"Conditions": [["ends-with", "$key", "x"]]}, "InvalidPolicyDocument"),
-        ({"tagging": "<Tagging/>"}, {}, "NotImplemented"),
+        ({"tagging": "<Tagging/>"}, {}, "MalformedXML"),
+        ({"tagging": "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>"}, {}, "MalformedXML"),
+        ({"tagging": "<Tagging><TagSet/></Tagging>"}, {}, "AccessDenied"),
         ({"key": ""}, {}, "InvalidArgument"),
         ({"x-amz-meta-long": "x" * 100_000}, {}, "MaxPostPreDataLengthExceededError"),
     ],

@@ -21,10 +21,11 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from colonnade.gateway import plans, sigv4
 from colonnade.gateway.body import Disconnected, IncomingBody
 from colonnade.gateway.exchange import Exchange, Message, Receive, Response
-from colonnade.gateway.protocols import timestamps
+from colonnade.gateway.protocols import timestamps, xml_values
 from colonnade.gateway.protocols.xml_values import clean
 from colonnade.gateway.refusals import Refusal, refusal
 from colonnade.gateway.sigv4 import Form, Signature
+from colonnade.kernel import models
 from colonnade.kernel.errors import ServiceError
 
 _MOST_BEFORE_FILE = 64 * 1024
@@ -63,10 +64,6 @@ async def identify(exchange: Exchange) -> None:
         )
     if not fields.get("key"):
         raise _invalid("Bucket POST must contain a field named 'key'.")
-    if "tagging" in fields:
-        raise ServiceError(
-            "NotImplemented", "Colonnade does not take a form's tagging field yet. Leave it out.", status=501
-        )
     fields["key"] = fields["key"].replace("${filename}", filename)
     exchange.post_form = form = PostForm(fields, FilePart(b"\r\n" + delimiter))
     exchange.signature = _claimed(exchange, fields)
@@ -83,7 +80,20 @@ def _as_headers(exchange: Exchange, fields: Mapping[str, str]) -> Mapping[bytes,
     said = {name: value for name, value in fields.items() if name not in ("bucket", "key", "host", "expect")}
     if "acl" in said:
         said["x-amz-acl"] = said.pop("acl")
+    if "tagging" in said:
+        said["x-amz-tagging"] = _tags(said.pop("tagging"))
     return {name.encode(): value.encode() for name, value in said.items()} | kept
+
+
+def _tags(text: str) -> str:
+    """A form has them in XML, as PutObjectTagging takes them; a PutObject in the form of a query."""
+    shape = models.operation("s3", "PutObjectTagging").input_shape
+    assert shape is not None
+    tagging = xml_values.reader(shape.members["Tagging"])(xml_values.parse(text.encode()))
+    tags = tagging.get("TagSet")
+    if tags is None or any(not tag.keys() >= {"Key", "Value"} for tag in tags):
+        raise xml_values.malformed("a Tagging holds a TagSet, and a Tag a Key and a Value")
+    return urlencode([(tag["Key"], tag["Value"]) for tag in tags])
 
 
 def _claimed(exchange: Exchange, fields: Mapping[str, str]) -> Signature:

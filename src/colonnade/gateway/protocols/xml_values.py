@@ -29,7 +29,7 @@ def parse(body: bytes) -> Element:
         parser.feed(body)
         root: Element = parser.close()
     except (ParseError, ValueError, LookupError) as error:
-        raise _malformed(str(error)) from None
+        raise malformed(str(error)) from None
     return root
 
 
@@ -42,13 +42,13 @@ class _Bounded(TreeBuilder):
         self._depth = 0
 
     def doctype(self, *_: Any) -> None:
-        raise _malformed("it declares a document type")
+        raise malformed("it declares a document type")
 
     def start(self, tag: Any, attributes: Any, /) -> Element:
         self._elements += 1
         self._depth += 1
         if self._elements > _MOST_ELEMENTS or self._depth > _DEEPEST:
-            raise _malformed(f"it has more than {_MOST_ELEMENTS} elements or {_DEEPEST} levels")
+            raise malformed(f"it has more than {_MOST_ELEMENTS} elements or {_DEEPEST} levels")
         return super().start(tag, attributes)
 
     def end(self, tag: Any, /) -> Element:
@@ -56,7 +56,7 @@ class _Bounded(TreeBuilder):
         return super().end(tag)
 
 
-def _malformed(why: str) -> ServiceError:
+def malformed(why: str) -> ServiceError:
     return ServiceError(
         "MalformedXML",
         f"The XML you provided was not well-formed or did not validate against our published schema ({why})",
