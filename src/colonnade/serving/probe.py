@@ -15,7 +15,7 @@ def answers(address: str, timeout: float = 2.0) -> bool:
     if address.startswith("http"):
         return _answers_http(address, timeout)
     try:
-        with _connect(address, timeout) as connection:
+        with connect(address, timeout) as connection:
             connection.sendall(pack_request(Request(PING)))
             found = Answers()
             while data := connection.recv(4096):
@@ -30,10 +30,9 @@ def _answers_http(address: str, timeout: float) -> bool:
     """GET /ping, and 200."""
     from http.client import HTTPConnection, HTTPException
 
-    kind, _, place = address.partition(":")
     request = HTTPConnection("localhost", timeout=timeout)
     try:
-        request.sock = _connect(f"unix:{place}" if kind == "http+unix" else f"tcp:{place}", timeout)
+        request.sock = connect(address, timeout)
         request.request("GET", "/ping")
         return request.getresponse().status == 200
     except (OSError, HTTPException):
@@ -42,9 +41,10 @@ def _answers_http(address: str, timeout: float) -> bool:
         request.close()
 
 
-def _connect(address: str, timeout: float) -> socket.socket:
+def connect(address: str, timeout: float | None = None) -> socket.socket:
+    """Raises OSError when nobody listens there."""
     kind, _, place = address.partition(":")
-    if kind == "unix":
+    if kind in ("unix", "http+unix"):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(timeout)
         try:

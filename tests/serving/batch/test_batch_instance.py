@@ -290,3 +290,59 @@ def test_records_are_joined_with_what_the_model_says_of_them(instance: Instance)
     )
 
     assert instance.outputs == {0: b'{"seen":0}\n{"seen":1}\n{"seen":2}\n'}
+
+
+SERVER = """
+import os, socketserver, sys
+from http.server import BaseHTTPRequestHandler
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(200, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if b"crash" in body:
+            os._exit(3)
+        kind, accept = self.headers["Content-Type"], self.headers["Accept"]
+        self.answer(400 if b"bad" in body else 200, f"{body.decode().strip()} {kind} {accept}".encode())
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *told):
+        pass
+
+socketserver.TCPServer.allow_reuse_address = True
+socketserver.TCPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "output", "why"),
+    [
+        (b"1\n2\n", b"1 text/csv text/plain\n2 text/csv text/plain\n", ""),
+        (
+            b"1\nbad\n",
+            b"",
+            "ClientError: See job logs for more information. in/a, line 2 (400): bad text/csv text/plain",
+        ),
+        (b"1\ncrash\n", b"", "in/a, line 2 (500): The server broke off"),
+    ],
+)
+def test_a_users_own_server_is_started_pinged_and_asked(
+    instance: Instance, rows: bytes, output: bytes, why: str
+) -> None:
+    folder = instance.base / "own" / "code"
+    folder.mkdir(parents=True)
+    (folder / "serve.py").write_text(SERVER)
+    own = Container("primary", "http-server", "own", {"COLONNADE_SERVER": "serve.py"})
+
+    instance.run({"a": rows}, containers=[own], single_record=True, accept="text/plain", retries=0)
+
+    assert instance.outputs == ({0: output} if output else {})
+    if why:
+        assert why in instance.failure

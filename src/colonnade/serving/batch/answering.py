@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from colonnade.serving.batch import payloads
+from colonnade.serving.batch import payloads, server
 from colonnade.serving.batch.lanes import Lane
 from colonnade.serving.batch.plan import Container, Plan
 from colonnade.serving.batch.processing import Processing, ProcessingError
@@ -106,17 +106,21 @@ def _model(plan: Plan, base: Path) -> Handle:
 
 
 def _loaded(container: Container, base: Path) -> Handle:
-    from colonnade.serving.replica.__main__ import script
-
     os.environ.update(container.environment)
-    folder = base / container.folder
-    if container.handlers == "native":
-        loaded = native(folder)
-    else:
-        # Only a STREAM is answered in parts.
-        loaded = cast(Handle, script(container.handlers, folder, os.environ))
+    loaded = _by_kind(container.handlers, base / container.folder)
     print(f"serving with {container.handlers} handlers", flush=True)
     return loaded
+
+
+def _by_kind(handlers: str, folder: Path) -> Handle:
+    if handlers == "native":
+        return native(folder)
+    if handlers == server.HANDLERS:
+        return server.started(folder, os.environ)
+    from colonnade.serving.replica.__main__ import script
+
+    # Only a STREAM is answered in parts.
+    return cast(Handle, script(handlers, folder, os.environ))
 
 
 def preload(plan: Plan) -> None:
@@ -159,7 +163,7 @@ def native(folder: Path) -> Handle:
 
 def _apart(container: Container, base: Path) -> Lane:
     """A container of several, in a process of its own: scripts of one name and variables of one name stay apart."""
-    return Lane(partial(_loaded, container, base))
+    return Lane(partial(_loaded, container, base), leads=False)
 
 
 def _through(chain: Sequence[tuple[str, Handle]], request: Request) -> Answer:

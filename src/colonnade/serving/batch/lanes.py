@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
@@ -26,6 +27,7 @@ from colonnade.serving.frames import (
 )
 
 _CHUNK = 1 << 20
+_LOOK_SECONDS = 0.002
 Handle = Callable[[Request], Answer]
 
 
@@ -34,16 +36,22 @@ class LaneLost(Exception):  # noqa: N818 - a condition
 
 
 class Lane:
-    def __init__(self, make: Callable[[], Handle]) -> None:
+    def __init__(self, make: Callable[[], Handle], *, leads: bool = True) -> None:
         """`make` runs in the new process and loads the model. Its first answer says whether it could: body and status 200, or 500
-        with the reason."""
+        with the reason. A lane that `leads` takes what its model has started with it when it is ended."""
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
         self._pid = os.fork()
         if self._pid == 0:
             ours.close()
+            if leads:
+                os.setpgid(0, 0)
             _live(theirs, make)
+        self._leads = leads
+        if leads:  # Whichever of the two is first.
+            with contextlib.suppress(OSError):
+                os.setpgid(self._pid, self._pid)
         theirs.close()
         self._socket = ours
         self._answers = Answers()
@@ -94,18 +102,32 @@ class Lane:
     # Ends
 
     def end(self) -> None:
-        """Kill it, at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-        self._lost()
+        """Kill it, at once. Twice does no harm."""
+        self._reap(patience=0.0)
 
     def _lost(self) -> LaneLost:
+        """It ended by itself: how is known in a moment, since its socket goes before it does."""
+        code = self._reap(patience=5.0)
+        how = "" if code is None else f" (exit code {code})" if code >= 0 else f" (signal {-code})"
+        return LaneLost(f"The model's process ended{how} before it answered.")
+
+    def _reap(self, patience: float) -> int | None:
+        """Its exit code; None when that was told before. Nothing of it is left."""
         self._socket.close()
+        deadline = time.monotonic() + patience
         with contextlib.suppress(ChildProcessError):
-            code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-            how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-            return LaneLost(f"The model's process ended ({how}) before it answered.")
-        return LaneLost("The model's process ended before it answered.")
+            while (found := os.waitpid(self._pid, os.WNOHANG))[0] == 0:
+                if time.monotonic() >= deadline:
+                    os.kill(self._pid, signal.SIGKILL)
+                time.sleep(_LOOK_SECONDS)
+            self._kill_group()
+            return os.waitstatus_to_exitcode(found[1])
+        return None
+
+    def _kill_group(self) -> None:
+        if self._leads:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, signal.SIGKILL)
 
 
 def _live(connection: socket.socket, make: Callable[[], Handle]) -> NoReturn:

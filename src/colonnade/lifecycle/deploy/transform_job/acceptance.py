@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from colonnade import runtimes
 from colonnade.jobs import channels
 from colonnade.jobs.locations import Location
 from colonnade.kernel.errors import validation
@@ -51,10 +50,6 @@ def _check_model(name: str, model: Document) -> None:
             raise validation(
                 f"Model {name} has a container of Mode MultiModel, where each call names its model. "
                 "Batch transform needs containers that hold one model."
-            )
-        if container.get("Environment", {}).get(runtimes.SERVER):
-            raise not_yet(
-                f"transform jobs with {runtimes.SERVER} (model {name})", "Deploy the model to an endpoint."
             )
 
 
