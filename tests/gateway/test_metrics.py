@@ -14,8 +14,15 @@ from urllib.request import urlopen
 import pytest
 from botocore.exceptions import ClientError
 
-from colonnade.gateway.metrics import _escaped, _histogram
+from colonnade.app import load_operations
+from colonnade.gateway.metrics import _escaped, _histogram, _jobs
+from colonnade.kernel.clock import ManualClock
+from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.measures import BOUNDS, Histogram
+from colonnade.kernel.platform import Platform
+from colonnade.kernel.signals import LocalSignals
+from colonnade.kernel.store import Scope
+from colonnade.kernel.store.memory import MemoryStore
 from colonnade.testing.server import Server, running
 
 LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
@@ -125,6 +132,27 @@ def test_a_workers_counters_outlive_it(tmp_path: Path) -> None:
         server.client("sts").get_caller_identity()
 
         assert scraped(server)["colonnade_request_seconds_count", labels] == 2
+
+
+def test_jobs_are_counted_by_status_when_they_have_ended_too() -> None:
+    platform = Platform(store=MemoryStore(), clock=ManualClock(), ids=SeededIds(1), signals=LocalSignals())
+    load_operations()
+    scope = Scope("aws", "123456789012", "us-east-1", "sagemaker", "TrainingJob")
+    with platform.store.write() as transaction:
+        for name, status, active in (
+            ("a", "Failed", False),
+            ("b", "Failed", False),
+            ("c", "InProgress", True),
+        ):
+            transaction.put(scope.key(name), {}, at=1.0, status=status, active=active)
+
+    lines = list(_jobs(platform))
+
+    assert 'colonnade_jobs{type="TrainingJob",status="Failed"} 2' in lines
+    assert 'colonnade_jobs{type="TrainingJob",status="InProgress"} 1' in lines
+    assert [line for line in lines if line.startswith("colonnade_active_jobs")] == [
+        'colonnade_active_jobs{type="TrainingJob",status="InProgress"} 1'
+    ]
 
 
 def test_a_histogram_counts_what_is_at_most_its_bound() -> None:

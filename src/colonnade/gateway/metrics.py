@@ -177,14 +177,25 @@ def _backlogs(platform: Platform) -> Iterator[str]:
 
 
 def _jobs(platform: Platform) -> Iterator[str]:
-    """Those that a Stop operation can stop, as long as a reconciler works on them."""
-    name = "colonnade_active_jobs"
-    yield from _family(name, "gauge", "Jobs that have not ended, by kind and status.")
-    for service, type_ in sorted(reconcile.registered()):
-        if (service, f"Stop{type_}") in operations.registered():
-            with platform.store.read() as reader:
-                rows = reader.scan_types(service, type_, active=True)
-            for status, count in sorted(Counter(row.status for row in rows).items()):
+    """Of what a Stop operation can stop: those that a reconciler works on, and all that are kept."""
+    types = [
+        (service, type_)
+        for service, type_ in sorted(reconcile.registered())
+        if (service, f"Stop{type_}") in operations.registered()
+    ]
+    with platform.store.read() as reader:
+        kept = {type_: reader.count_by_status(service, type_) for service, type_ in types}
+        active = {
+            type_: Counter(row.status for row in reader.scan_types(service, type_, active=True))
+            for service, type_ in types
+        }
+    for name, about, counts in (
+        ("colonnade_active_jobs", "Jobs that have not ended, by kind and status.", active),
+        ("colonnade_jobs", "Jobs that are kept, ended ones too, by kind and status.", kept),
+    ):
+        yield from _family(name, "gauge", about)
+        for type_, by_status in counts.items():
+            for status, count in sorted(by_status.items()):
                 yield _sample(name, (("type", type_), ("status", status)), count)
 
 

@@ -328,6 +328,26 @@ class StoreContract:
                 "b"
             ]
 
+    def test_rows_are_counted_by_status_over_all_accounts(self, store: Store) -> None:
+        for name, scope, status in (
+            ("a", JOBS, "Failed"),
+            ("b", JOBS, ""),
+            ("a", ELSEWHERE, "Failed"),
+            ("c", MODELS, "x"),
+        ):
+            put(store, name, scope=scope, status=status)
+        with store.write() as transaction:
+            transaction.put(JOBS.key("d"), {}, at=1.0, status="Failed")
+            transaction.delete(JOBS.key("b"))
+            assert transaction.count_by_status("sagemaker", "TrainingJob") == {"Failed": 3}
+        put(store, "e", status="Completed")
+        with store.read() as reader:
+            assert list(reader.count_by_status("sagemaker", "TrainingJob").items()) == [
+                ("Completed", 1),
+                ("Failed", 3),
+            ]
+            assert reader.count_by_status("sagemaker", "None") == {}
+
     def test_events_are_numbered_in_order_within_their_stream(self, store: Store) -> None:
         with store.write() as transaction:
             for number in range(5):

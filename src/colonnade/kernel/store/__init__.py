@@ -153,6 +153,10 @@ class Reader(Protocol):
 
     def count(self, scope: Scope) -> int: ...
 
+    def count_by_status(self, service: str, type: str) -> Mapping[str, int]:
+        """Across all accounts and regions, without reading a document."""
+        ...
+
     def content(self, id: int) -> bytes | None: ...
 
     def events(

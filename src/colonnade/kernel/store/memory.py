@@ -192,6 +192,11 @@ class _Reader:
     def count(self, scope: Scope) -> int:
         return sum(1 for _ in self._rows(scope, Query()))
 
+    def count_by_status(self, service: str, type: str) -> Mapping[str, int]:
+        scopes = [scope for scope in self._scopes() if (scope.service, scope.type) == (service, type)]
+        counts = Counter(row.status for scope in scopes for row in self._rows(scope, ALL))
+        return dict(sorted(counts.items()))
+
     def content(self, id: int) -> bytes | None:
         with self._store._looking:
             found = self._store._contents.get(id)

@@ -58,6 +58,16 @@ class Rows:
         ]
         return count
 
+    def count_by_status(self, service: str, type: str) -> Mapping[str, int]:
+        return dict(
+            self._fetch(
+                "SELECT status, count(*) FROM scopes CROSS JOIN documents INDEXED BY documents_by_status ON scope = id "
+                "WHERE service = ? AND type = ? GROUP BY status ORDER BY status",
+                (service, type),
+                f"{service}/{type}",
+            )
+        )
+
     def content(self, id: int) -> bytes | None:
         rows = self._fetch(
             "SELECT CAST(content AS BLOB), checksum FROM contents WHERE id = ?", (id,), f"content {id}"
