@@ -10,11 +10,13 @@ from colonnade.cloud.s3 import (
     bucket_encryption,
     bucket_policy,
     bucket_settings,
+    bucket_versioning,
     copying,
     listing,
     multipart,
     objects,
     tagging,
+    version_listing,
 )
 from colonnade.kernel import operations
 from colonnade.kernel.clock import ManualClock
@@ -27,7 +29,19 @@ from colonnade.kernel.store.memory import MemoryStore
 from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
 
-MODULES = (bucket, bucket_encryption, bucket_policy, bucket_settings, copying, listing, multipart, objects, tagging)
+MODULES = (
+    bucket,
+    bucket_encryption,
+    bucket_policy,
+    bucket_settings,
+    bucket_versioning,
+    version_listing,
+    copying,
+    listing,
+    multipart,
+    objects,
+    tagging,
+)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_missing_things_have_s3s_names(client: Any, bucket: str) -> None:
     assert code(client.put_object, Bucket="no-such-bucket", Key="k", Body=b"x" * MIB) == ("NoSuchBucket", 404)
     assert code(client.head_bucket, Bucket="no-such-bucket") == ("404", 404)
     assert (
-        code(client.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})[1]
+        code(client.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"MFADelete": "Enabled"})[1]
         == 501
     )
     assert client.delete_object(Bucket=bucket, Key="k")["ResponseMetadata"]["HTTPStatusCode"] == 204

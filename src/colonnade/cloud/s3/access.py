@@ -34,6 +34,13 @@ def on_object(*actions: str) -> Demand:
     return demand
 
 
+def on_version(*actions: str) -> Demand:
+    """`on_object`, where a version that the call names takes an action of its own: GetObject, GetObjectVersion."""
+    plain = on_object(*actions)
+    of_version = on_object(*(action.replace("Object", "ObjectVersion") for action in actions))
+    return lambda call: (of_version if call.parameters.get("VersionId") else plain)(call)
+
+
 def on_all(action: str) -> Demand:
     return lambda call: [(f"s3:{action}", "*")]
 

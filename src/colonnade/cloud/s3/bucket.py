@@ -20,6 +20,7 @@ from colonnade.cloud.s3.index import (
     objects,
     parts,
     uploads,
+    versions,
 )
 from colonnade.cloud.s3.policies import changed
 from colonnade.cloud.s3.refusals import not_built, refusal
@@ -116,7 +117,8 @@ def delete(call: Call) -> Result:
     with call.write() as transaction:
         bucket = bucket_of(transaction, call)
         name = bucket.name
-        if transaction.scan(objects(call.partition, name), Query(limit=1)):
+        kept = (objects(call.partition, name), versions(call.partition, name))
+        if any(transaction.scan(scope, Query(limit=1)) for scope in kept):
             raise refusal("BucketNotEmpty", BucketName=name)
         for row in list(each(transaction, parts(call.partition, name))):
             blobs.append(msgspec.convert(row.document, UploadedPart).blob)

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from colonnade.cloud.s3 import requests
-from colonnade.cloud.s3.access import on_bucket, on_object
+from colonnade.cloud.s3.access import on_bucket, on_version
 from colonnade.cloud.s3.bucket import owner
-from colonnade.cloud.s3.index import bucket_of, buckets, document, find_object
+from colonnade.cloud.s3.index import bucket_of, buckets, document
+from colonnade.cloud.s3.objects import find_asked
 from colonnade.cloud.s3.refusals import not_built, refusal
 from colonnade.kernel.operations import Call, Effect, Handler, Result, operation
 
@@ -48,13 +49,6 @@ def get_public_access_block(call: Call) -> Result:
     return {"PublicAccessBlockConfiguration": bucket.public_access_block}
 
 
-@operation("s3", "GetBucketVersioning", demand=on_bucket("GetBucketVersioning"))
-def get_versioning(call: Call) -> Result:
-    """Never enabled: S3 then answers without a status."""
-    _exists(call)
-    return {}
-
-
 @operation("s3", "GetBucketOwnershipControls", demand=on_bucket("GetBucketOwnershipControls"))
 def get_ownership(call: Call) -> Result:
     _exists(call)
@@ -85,13 +79,13 @@ def put_bucket_acl(call: Call) -> Result:
     return {}
 
 
-@operation("s3", "GetObjectAcl", demand=on_object("GetObjectAcl"))
+@operation("s3", "GetObjectAcl", demand=on_version("GetObjectAcl"))
 def get_object_acl(call: Call) -> Result:
     _object_exists(call)
     return _owner_only(call)
 
 
-@operation("s3", "PutObjectAcl", demand=on_object("PutObjectAcl"))
+@operation("s3", "PutObjectAcl", demand=on_version("PutObjectAcl"))
 def put_object_acl(call: Call) -> Result:
     _check_acl(call)
     _object_exists(call)
@@ -151,6 +145,5 @@ def _exists(call: Call) -> None:
 
 
 def _object_exists(call: Call) -> None:
-    requests.check_version(call.parameters)
     with call.platform.store.read() as reader:
-        find_object(reader, call, bucket_of(reader, call).name, call.parameters["Key"])
+        find_asked(reader, call, bucket_of(reader, call))

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from colonnade.cloud.s3 import checksums, encryption, ranges, requests
+from colonnade.cloud.s3 import checksums, encryption, ranges, requests, versions
 from colonnade.cloud.s3.access import object_arn, on_new_object
 from colonnade.cloud.s3.conditions import check_copying
 from colonnade.cloud.s3.content import MOST, Pieces, Received, reading, receive
@@ -39,12 +39,13 @@ def source_of(call: Call) -> Source:
     if not slash or not bucket or not key:
         what = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
         raise invalid_argument(what, "x-amz-copy-source", text)
-    return Source(bucket, key, query.removeprefix("versionId=") or "null")
+    return Source(bucket, key, query.removeprefix("versionId="))
 
 
 def _demand(call: Call) -> Sequence[tuple[str, str]]:
     source = source_of(call)
-    return [("s3:GetObject", object_arn(call, source.bucket, source.key)), *on_new_object(call)]
+    action = "s3:GetObjectVersion" if source.version else "s3:GetObject"
+    return [(action, object_arn(call, source.bucket, source.key)), *on_new_object(call)]
 
 
 @operation("s3", "CopyObject", demand=_demand)
@@ -53,7 +54,7 @@ def copy(call: Call) -> Result:
     bucket = check_new(call)
     replaces = parameters.get("MetadataDirective", "COPY") == "REPLACE"
     source = source_of(call)
-    itself = (source.bucket, source.key) == (parameters["Bucket"], parameters["Key"])
+    itself = not source.version and (source.bucket, source.key) == (parameters["Bucket"], parameters["Key"])
     if itself and not replaces and not _changes_encryption(call, bucket):
         raise refusal(
             "InvalidRequest",
@@ -73,10 +74,13 @@ def copy(call: Call) -> Result:
         )
     if parameters.get("TaggingDirective", "COPY") == "REPLACE":
         new = msgspec.structs.replace(new, tags=requests.tags_of_header(parameters))
-    keep(call, new, small)
+    told = keep(call, msgspec.structs.replace(new, version=""), small)
+    if found.version:
+        told["CopySourceVersionId"] = found.version
     return {
         "CopyObjectResult": {"ETag": quoted(new.etag), "LastModified": new.modified, **checksum_members(new)},
         **encryption.members(call, new.encryption, with_context=True),
+        **told,
     }
 
 
@@ -86,10 +90,12 @@ def _changes_encryption(call: Call, bucket: Bucket) -> bool:
 
 
 def _find(call: Call, source: Source) -> ObjectRecord:
-    requests.check_version({"Key": source.key, "VersionId": source.version})
     with call.platform.store.read() as reader:
         find_bucket(reader, call, source.bucket, owner=call.parameters.get("ExpectedSourceBucketOwner"))
-        found = find_object(reader, call, source.bucket, source.key)
+        if source.version:
+            found = versions.find(reader, call, source.bucket, source.key, source.version)
+        else:
+            found = find_object(reader, call, source.bucket, source.key)
     encryption.check_customer_key(call, found.encryption, prefix="CopySource")
     check_copying(call.parameters, found)
     return found

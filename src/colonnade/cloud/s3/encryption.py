@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from colonnade.cloud.s3.access import bucket_arn, object_arn
 from colonnade.cloud.s3.index import Bucket, Encryption
 from colonnade.cloud.s3.refusals import invalid_argument, not_built, refusal
+from colonnade.kernel import json_text
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call
 from colonnade.kernel.ports import Keys
@@ -118,7 +118,7 @@ def _given_context(parameters: Mapping[str, Any]) -> dict[str, str]:
     if not text:
         return {}
     try:
-        context = json.loads(base64.b64decode(text, validate=True))
+        context = json_text.read(base64.b64decode(text, validate=True))
     except ValueError:
         context = None
     if not isinstance(context, dict) or not all(isinstance(value, str) for value in context.values()):

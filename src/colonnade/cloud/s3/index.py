@@ -28,6 +28,8 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
     """The default of new objects: SSEAlgorithm, KMSMasterKeyID, BucketKeyEnabled."""
     policy: str = ""
     """JSON, as it was put."""
+    versioning: str = ""
+    """Enabled or Suspended; empty when it never was enabled."""
 
 
 class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +75,8 @@ class ObjectRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     checksum_type: str = "FULL_OBJECT"
     parts: list[Part] = []
     encryption: Encryption | None = None
+    version: str = ""
+    """Empty for the null version: put without versioning."""
     content: int = 0
     """The number of a small object's bytes in the store; 0 for those with a blob."""
 
@@ -110,6 +114,11 @@ def buckets(partition: str) -> Scope:
 
 def objects(partition: str, bucket: str) -> Scope:
     return Scope(partition, "", "", "s3", f"object/{bucket}")
+
+
+def versions(partition: str, bucket: str) -> Scope:
+    """What is not current, named `<key>\\0<number>`, so that it lies by key, newest first."""
+    return Scope(partition, "", "", "s3", f"version/{bucket}")
 
 
 def uploads(partition: str, bucket: str) -> Scope:

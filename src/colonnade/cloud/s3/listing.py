@@ -1,4 +1,4 @@
-"""ListObjects, ListObjectsV2, ListObjectVersions.
+"""ListObjects, ListObjectsV2.
 
 A delimiter folds all keys that share a beginning into one common prefix. Their number may be millions, so the scan does not
 walk through them: it jumps to the first name behind the prefix, taking small pages after a jump and larger ones while keys come
@@ -131,22 +131,6 @@ def list_objects(call: Call) -> Result:
     return encoded(parameters, result)
 
 
-@operation("s3", "ListObjectVersions", demand=on_bucket("ListBucketVersions"), conditions=listed)
-def list_versions(call: Call) -> Result:
-    """Without versioning each object has the one version "null"."""
-    parameters = call.parameters
-    found, result = _list(call, parameters.get("KeyMarker") or None)
-    result["KeyMarker"] = parameters.get("KeyMarker", "")
-    if found.truncated:
-        result["NextKeyMarker"], result["NextVersionIdMarker"] = found.last, "null"
-    if found.rows:
-        result["Versions"] = [
-            {**_content(call, row, with_owner=True), "VersionId": "null", "IsLatest": True}
-            for row in found.rows
-        ]
-    return encoded(parameters, result)
-
-
 def _list(call: Call, after: str | None) -> tuple[Page, dict[str, Any]]:
     parameters = call.parameters
     prefix, delimiter = parameters.get("Prefix") or "", parameters.get("Delimiter") or ""
@@ -169,19 +153,20 @@ def _list(call: Call, after: str | None) -> tuple[Page, dict[str, Any]]:
 
 def _content(call: Call, row: Stored, *, with_owner: bool) -> dict[str, Any]:
     found = record(row)
-    content: dict[str, Any] = {
-        "Key": row.key.name,
+    content = {"Key": row.key.name, **described(found)}
+    return {**content, "Owner": owner(call)} if with_owner else content
+
+
+def described(found: ObjectRecord) -> dict[str, Any]:
+    """What lists tell of an object or a version."""
+    return {
         "LastModified": found.modified,
         "ETag": quoted(found.etag),
         "Size": found.size,
         "StorageClass": "STANDARD",
-        **_checksum_kind(found),
+        "ChecksumAlgorithm": [found.algorithm or "CRC32"],
+        "ChecksumType": found.checksum_type,
     }
-    return {**content, "Owner": owner(call)} if with_owner else content
-
-
-def _checksum_kind(found: ObjectRecord) -> dict[str, Any]:
-    return {"ChecksumAlgorithm": [found.algorithm or "CRC32"], "ChecksumType": found.checksum_type}
 
 
 def encoded(parameters: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +181,7 @@ def encoded(parameters: Mapping[str, Any], result: dict[str, Any]) -> dict[str, 
             result[name] = quote(result[name], safe="/")
     for common in result.get("CommonPrefixes", ()):
         common["Prefix"] = quote(common["Prefix"], safe="/")
-    for listing in ("Contents", "Versions", "Uploads"):
+    for listing in ("Contents", "Versions", "DeleteMarkers", "Uploads"):
         for entry in result.get(listing, ()):
             entry["Key"] = quote(entry["Key"], safe="/")
     return {**result, "EncodingType": kind}

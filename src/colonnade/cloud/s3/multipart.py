@@ -33,6 +33,7 @@ from colonnade.cloud.s3.index import (
 from colonnade.cloud.s3.listing import common_prefix, encoded
 from colonnade.cloud.s3.objects import check_new, checksum_members, quoted, replace_object
 from colonnade.cloud.s3.refusals import invalid_argument, refusal
+from colonnade.cloud.s3.versions import Change
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.store import Key, Query, Reader, Transaction, each
 from colonnade.objects import Blob, ObjectStore
@@ -194,16 +195,18 @@ def complete(call: Call) -> Result:
     new = _joined(call, upload, chosen, whole.id, checksum)
     try:
         with call.platform.store.write() as transaction:
-            replaced = _finish(transaction, call, chosen, new)
+            change = _finish(transaction, call, chosen, new)
     except BaseException:
         blobs.delete(whole.id)
         raise
-    for blob in (*(part.blob for part in uploaded), *([replaced] if replaced else [])):
+    for blob in (*(part.blob for part in uploaded), *change.blobs):
         blobs.delete(blob)
     bucket, key = call.parameters["Bucket"], upload.key
     location = f"http://{call.details.get('host', 's3.amazonaws.com')}/{bucket}/{key}"
     told = checksum_members(new) if upload.algorithm else {}
     told |= encryption.members(call, new.encryption)
+    if change.version:
+        told["VersionId"] = change.version
     return {"Location": location, "Bucket": bucket, "Key": key, "ETag": quoted(new.etag), **told}
 
 
@@ -296,16 +299,18 @@ def _joined(
     )
 
 
-def _finish(transaction: Transaction, call: Call, chosen: Sequence[UploadedPart], new: ObjectRecord) -> str:
-    """Upload and parts become the object; the blob that it replaces. Raises InvalidPart when a part was uploaded anew meanwhile."""
+def _finish(
+    transaction: Transaction, call: Call, chosen: Sequence[UploadedPart], new: ObjectRecord
+) -> Change:
+    """Upload and parts become the object. Raises InvalidPart when a part was uploaded anew meanwhile."""
     upload = _find(transaction, call)
     now = {part.number: part for part in _parts_of(transaction, call)}
     for part in chosen:
         if now.get(part.number) != part:
             raise refusal("InvalidPart", UploadId=upload.id, PartNumber=str(part.number), ETag=part.etag)
-    replaced = replace_object(transaction, call, new)
+    change = replace_object(transaction, call, new)
     _forget(transaction, call, upload, now)
-    return replaced
+    return change
 
 
 def _forget(

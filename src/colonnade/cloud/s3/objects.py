@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from colonnade.cloud.s3 import checksums, encryption, ranges, requests
-from colonnade.cloud.s3.access import object_arn, on_new_object, on_object
+from colonnade.cloud.s3 import checksums, encryption, ranges, requests, versions
+from colonnade.cloud.s3.access import bucket_arn, object_arn, on_new_object, on_version
 from colonnade.cloud.s3.conditions import check_reading, check_writing
 from colonnade.cloud.s3.content import Download, reading, receive
-from colonnade.cloud.s3.index import Bucket, ObjectRecord, bucket_of, find_object, objects, put_object, record
+from colonnade.cloud.s3.index import Bucket, ObjectRecord, bucket_of, find_object, objects, record
 from colonnade.cloud.s3.refusals import invalid_argument, refusal
+from colonnade.cloud.s3.versions import Change
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation, ruling
 from colonnade.kernel.store import Reader, Transaction
@@ -38,9 +39,9 @@ def put(call: Call) -> Result:
         checksum=received.checksum,
         encryption=lock.encryption if lock else None,
     )
-    keep(call, new, received.small)
+    version = keep(call, new, received.small)
     told = encryption.members(call, new.encryption, with_context=True)
-    return {"ETag": quoted(new.etag), **checksum_members(new), **told}
+    return {"ETag": quoted(new.etag), **checksum_members(new), **told, **version}
 
 
 def check_new(call: Call) -> Bucket:
@@ -58,33 +59,30 @@ def check_new(call: Call) -> Bucket:
     return bucket
 
 
-def keep(call: Call, new: ObjectRecord, small: bytes | None = None) -> None:
+def keep(call: Call, new: ObjectRecord, small: bytes | None = None) -> dict[str, str]:
     """Put the record, and its bytes if they are `small`, under the call's key. Its blob goes when that fails, its
-    predecessor's when it is done."""
+    predecessor's when it is done. Answers what is told of its version."""
     blobs = call.platform.the(ObjectStore)
     try:
         with call.platform.store.write() as transaction:
             if small is not None:
                 new = msgspec.structs.replace(new, content=transaction.add_content(small))
-            replaced = replace_object(transaction, call, new)
+            change = replace_object(transaction, call, new)
     except BaseException:
         if new.blob:
             blobs.delete(new.blob)
         raise
-    if replaced:
-        blobs.delete(replaced)
+    for blob in change.blobs:
+        blobs.delete(blob)
+    return {"VersionId": change.version} if change.version else {}
 
 
-def replace_object(transaction: Transaction, call: Call, new: ObjectRecord) -> str:
-    """The blob that nobody names any more; empty when there is none. The bucket and the conditions are asked again, now that nobody else writes."""
-    bucket, key = bucket_of(transaction, call).name, call.parameters["Key"]
-    stored = transaction.get(objects(call.partition, bucket).key(key))
-    current = record(stored) if stored else None
-    check_writing(call.parameters, key, current)
-    if current is not None and current.content:
-        transaction.remove_content(current.content)
-    put_object(transaction, call, bucket, key, new)
-    return current.blob if current is not None else ""
+def replace_object(transaction: Transaction, call: Call, new: ObjectRecord) -> Change:
+    """The bucket and the conditions are asked again, now that nobody else writes."""
+    bucket, key = bucket_of(transaction, call), call.parameters["Key"]
+    stored = transaction.get(objects(call.partition, bucket.name).key(key))
+    check_writing(call.parameters, key, record(stored) if stored else None)
+    return versions.put(transaction, call, bucket, key, new, stored)
 
 
 def _get_small(call: Call) -> Result | None:
@@ -94,7 +92,7 @@ def _get_small(call: Call) -> Result | None:
         return _got(call, reader, found) if found.content and found.encryption is None else None
 
 
-@operation("s3", "GetObject", demand=on_object("GetObject"), at_once=_get_small)
+@operation("s3", "GetObject", demand=on_version("GetObject"), at_once=_get_small)
 def get(call: Call) -> Result:
     for _ in range(10):
         with call.platform.store.read() as reader:
@@ -120,7 +118,7 @@ def _got(call: Call, reader: Reader, found: ObjectRecord) -> Result:
     return {**describe(call, found, part), "Body": Download(found, source).checked()}
 
 
-@operation("s3", "HeadObject", demand=on_object("GetObject"), quick=True)
+@operation("s3", "HeadObject", demand=on_version("GetObject"), quick=True)
 def head(call: Call) -> Result:
     found = look_up(call)
     check_reading(call.parameters, found)
@@ -142,17 +140,30 @@ def look_up(call: Call) -> ObjectRecord:
 
 def find_readable(call: Call, reader: Reader) -> ObjectRecord:
     """Raises NoSuchKey only to those who may know which keys there are."""
-    requests.check_version(call.parameters)
     requests.check_options(call.parameters)
-    bucket = bucket_of(reader, call).name
+    bucket = bucket_of(reader, call)
     try:
-        found = find_object(reader, call, bucket, call.parameters["Key"])
+        found = find_asked(reader, call, bucket)
     except ServiceError:
-        if not ruling(call, "s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}").allowed:
+        if not ruling(call, "s3:ListBucket", bucket_arn(call, bucket.name)).allowed:
             raise refusal("AccessDenied") from None
         raise
     encryption.check_customer_key(call, found.encryption)
     return found
+
+
+def find_asked(reader: Reader, call: Call, bucket: Bucket) -> ObjectRecord:
+    """The version that the call names, or the current one."""
+    key, version = call.parameters["Key"], call.parameters.get("VersionId")
+    if version:
+        return versions.find(reader, call, bucket.name, key, version)
+    try:
+        return find_object(reader, call, bucket.name, key)
+    except ServiceError:
+        marker = versions.marker_of(reader, call, bucket.name, key) if bucket.versioning else ""
+        if marker:
+            raise refusal("NoSuchKey", Key=key, DeleteMarker=True, VersionId=marker) from None
+        raise
 
 
 def _part(call: Call, found: ObjectRecord) -> tuple[int, int] | None:
@@ -181,6 +192,7 @@ def describe(call: Call, found: ObjectRecord, part: tuple[int, int] | None) -> d
         "ContentType": "binary/octet-stream",
         **found.headers,
         **encryption.members(call, found.encryption),
+        **version_members(call, found),
     }
     if found.metadata:
         result["Metadata"] = found.metadata
@@ -200,6 +212,12 @@ def describe(call: Call, found: ObjectRecord, part: tuple[int, int] | None) -> d
     return result
 
 
+def version_members(call: Call, found: ObjectRecord) -> dict[str, str]:
+    if found.version or call.parameters.get("VersionId"):
+        return {"VersionId": versions.told(found.version)}
+    return {}
+
+
 def quoted(etag: str) -> str:
     return f'"{etag}"'
 
@@ -211,7 +229,7 @@ def checksum_members(found: ObjectRecord) -> dict[str, str]:
     return {"ChecksumCRC32": checksums.text(found.crc32.to_bytes(4, "big")), "ChecksumType": "FULL_OBJECT"}
 
 
-@operation("s3", "GetObjectAttributes", demand=on_object("GetObject", "GetObjectAttributes"))
+@operation("s3", "GetObjectAttributes", demand=on_version("GetObject", "GetObjectAttributes"))
 def attributes(call: Call) -> Result:
     found = look_up(call)
     known: dict[str, Any] = {
@@ -226,7 +244,7 @@ def attributes(call: Call) -> Result:
         if name not in known:
             raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", name)
     chosen = {name: known[name] for name in asked if known[name] is not None}
-    return {"LastModified": found.modified, **chosen}
+    return {"LastModified": found.modified, **chosen, **version_members(call, found)}
 
 
 def _object_parts(call: Call, found: ObjectRecord) -> Mapping[str, Any] | None:
@@ -251,33 +269,26 @@ def _object_parts(call: Call, found: ObjectRecord) -> Mapping[str, Any] | None:
     }
 
 
-@operation("s3", "DeleteObject", demand=on_object("DeleteObject"))
+@operation("s3", "DeleteObject", demand=on_version("DeleteObject"))
 def delete(call: Call) -> Result:
-    requests.check_version(call.parameters)
     requests.check_options(call.parameters)
-    blob = _remove(call, call.parameters["Key"])
-    if blob:
-        call.platform.the(ObjectStore).delete(blob)
-    return {}
-
-
-def _remove(call: Call, key: str) -> str:
     with call.platform.store.write() as transaction:
-        return remove_from(transaction, call, key, call.parameters)
+        change = remove_from(transaction, call, call.parameters["Key"], call.parameters)
+    for blob in change.blobs:
+        call.platform.the(ObjectStore).delete(blob)
+    told: dict[str, Any] = {"VersionId": change.version} if change.version else {}
+    return {**told, "DeleteMarker": True} if change.marker else told
 
 
-def remove_from(transaction: Transaction, call: Call, key: str, conditions: Mapping[str, Any]) -> str:
-    """The blob that nobody names any more; empty when there is none."""
-    stored_key = objects(call.partition, bucket_of(transaction, call).name).key(key)
-    stored = transaction.get(stored_key)
+def remove_from(transaction: Transaction, call: Call, key: str, asked: Mapping[str, Any]) -> Change:
+    bucket = bucket_of(transaction, call)
+    stored = transaction.get(objects(call.partition, bucket.name).key(key))
     current = record(stored) if stored else None
-    check_writing({name: value for name, value in conditions.items() if name == "IfMatch"}, key, current)
-    if current is None:
-        return ""
-    if current.content:
-        transaction.remove_content(current.content)
-    transaction.delete(stored_key)
-    return current.blob
+    check_writing({name: value for name, value in asked.items() if name == "IfMatch"}, key, current)
+    version = asked.get("VersionId")
+    if version:
+        return versions.remove_version(transaction, call, bucket, key, version, stored)
+    return versions.remove(transaction, call, bucket, key, stored)
 
 
 @operation("s3", "DeleteObjects", demand=lambda call: [])
@@ -288,19 +299,20 @@ def delete_many(call: Call) -> Result:
     entries = asked.get("Objects") or []
     if not 0 < len(entries) <= 1000:
         raise refusal("MalformedXML")
-    allowed = [entry for entry in entries if _may_delete(call, entry["Key"])]
+    allowed = [entry for entry in entries if _may_delete(call, entry)]
     deleted, errors, blobs = _delete_all(call, allowed)
     for blob in blobs:
         call.platform.the(ObjectStore).delete(blob)
     refused = [entry for entry in entries if entry not in allowed]
-    errors += [{"Key": entry["Key"], "Code": "AccessDenied", "Message": "Access Denied"} for entry in refused]
+    errors += [{**_named(entry), "Code": "AccessDenied", "Message": "Access Denied"} for entry in refused]
     result: dict[str, Any] = {} if asked.get("Quiet") or not deleted else {"Deleted": deleted}
     return {**result, "Errors": errors} if errors else result
 
 
-def _may_delete(call: Call, key: str) -> bool:
-    arn = object_arn(call, call.parameters["Bucket"], key)
-    return ruling(call, "s3:DeleteObject", arn).allowed
+def _may_delete(call: Call, entry: Mapping[str, Any]) -> bool:
+    arn = object_arn(call, call.parameters["Bucket"], entry["Key"])
+    action = "s3:DeleteObjectVersion" if entry.get("VersionId") else "s3:DeleteObject"
+    return ruling(call, action, arn).allowed
 
 
 def _delete_all(
@@ -312,13 +324,19 @@ def _delete_all(
     with call.platform.store.write() as transaction:
         bucket_of(transaction, call)
         for entry in entries:
-            conditions = {"IfMatch": entry["ETag"]} if "ETag" in entry else {}
+            asked = {**_named(entry), **({"IfMatch": entry["ETag"]} if "ETag" in entry else {})}
             try:
-                requests.check_version(entry)
-                blob = remove_from(transaction, call, entry["Key"], conditions)
+                change = remove_from(transaction, call, entry["Key"], asked)
             except ServiceError as error:
-                errors.append({"Key": entry["Key"], "Code": error.code, "Message": error.message})
+                errors.append({**_named(entry), "Code": error.code, "Message": error.message})
                 continue
-            deleted.append({"Key": entry["Key"]})
-            blobs += [blob] if blob else []
+            told = _named(entry)
+            if change.marker:
+                told |= {"DeleteMarker": True, "DeleteMarkerVersionId": change.version}
+            deleted.append(told)
+            blobs += change.blobs
     return deleted, errors, blobs
+
+
+def _named(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("Key", "VersionId") if entry.get(name)}

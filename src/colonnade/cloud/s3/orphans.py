@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from colonnade.cloud.s3.index import UploadedPart, objects, parts, record
+from colonnade.cloud.s3.index import UploadedPart, objects, parts, record, versions
+from colonnade.cloud.s3.versions import Version
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.store import Reader, each
 from colonnade.objects import ObjectStore
@@ -32,5 +33,9 @@ def named_blobs(reader: Reader) -> Iterator[str]:
         for row in each(reader, objects(partition, name)):
             if blob := record(row).blob:
                 yield blob
+        for row in each(reader, versions(partition, name)):
+            version = msgspec.convert(row.document, Version)
+            if version.record is not None and version.record.blob:
+                yield version.record.blob
         for row in each(reader, parts(partition, name)):
             yield msgspec.convert(row.document, UploadedPart).blob

@@ -54,6 +54,7 @@ _REFUSALS: Mapping[str, tuple[int, str]] = {
         "The XML you provided was not well-formed or did not validate against our published schema",
     ),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
+    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
     "NoSuchBucket": (404, "The specified bucket does not exist"),
     "NoSuchKey": (404, "The specified key does not exist."),
     "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
@@ -78,7 +79,7 @@ _REFUSALS: Mapping[str, tuple[int, str]] = {
 }
 
 
-def refusal(code: str, message: str = "", **members: str) -> ServiceError:
+def refusal(code: str, message: str = "", **members: str | bool) -> ServiceError:
     """`members` stand beside the message in the answer: Key, BucketName, ArgumentName."""
     status, usual = _REFUSALS[code]
     return ServiceError(code, message or usual, status=status, members=members)

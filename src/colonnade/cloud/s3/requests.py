@@ -42,13 +42,6 @@ def check_options(parameters: Mapping[str, Any]) -> None:
         raise refusal("AccessControlListNotSupported")
 
 
-def check_version(parameters: Mapping[str, Any]) -> None:
-    """Without versioning there is only the version "null"."""
-    version = parameters.get("VersionId", "null")
-    if version != "null":
-        raise refusal("NoSuchVersion", Key=str(parameters.get("Key", "")), VersionId=str(version))
-
-
 def check_key(key: str) -> None:
     size = len(key.encode())
     if size > 1024:

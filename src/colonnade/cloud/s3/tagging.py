@@ -6,42 +6,39 @@ from collections.abc import Mapping
 
 import msgspec
 
-from colonnade.cloud.s3 import requests
-from colonnade.cloud.s3.access import on_bucket, on_object
-from colonnade.cloud.s3.index import Bucket, bucket_of, buckets, document, find_object, put_object
+from colonnade.cloud.s3 import requests, versions
+from colonnade.cloud.s3.access import on_bucket, on_version
+from colonnade.cloud.s3.index import Bucket, bucket_of, buckets, document
+from colonnade.cloud.s3.objects import find_asked, version_members
 from colonnade.cloud.s3.refusals import refusal
 from colonnade.kernel.operations import Call, Result, operation
 
 
-@operation("s3", "PutObjectTagging", demand=on_object("PutObjectTagging"))
+@operation("s3", "PutObjectTagging", demand=on_version("PutObjectTagging"))
 def put_object_tagging(call: Call) -> Result:
-    _set_object_tags(
-        call, requests.checked_tags(list(call.parameters["Tagging"].get("TagSet") or []), most=10)
-    )
-    return {}
+    tags = requests.checked_tags(list(call.parameters["Tagging"].get("TagSet") or []), most=10)
+    return _set_object_tags(call, tags)
 
 
-@operation("s3", "DeleteObjectTagging", demand=on_object("DeleteObjectTagging"))
+@operation("s3", "DeleteObjectTagging", demand=on_version("DeleteObjectTagging"))
 def delete_object_tagging(call: Call) -> Result:
-    _set_object_tags(call, {})
-    return {}
+    return _set_object_tags(call, {})
 
 
-def _set_object_tags(call: Call, tags: Mapping[str, str]) -> None:
-    requests.check_version(call.parameters)
-    key = call.parameters["Key"]
+def _set_object_tags(call: Call, tags: Mapping[str, str]) -> Result:
     with call.platform.store.write() as transaction:
-        bucket = bucket_of(transaction, call).name
-        found = find_object(transaction, call, bucket, key)
-        put_object(transaction, call, bucket, key, msgspec.structs.replace(found, tags=dict(tags)))
+        bucket = bucket_of(transaction, call)
+        found = find_asked(transaction, call, bucket)
+        new = msgspec.structs.replace(found, tags=dict(tags))
+        versions.replace(transaction, call, bucket.name, call.parameters["Key"], new)
+    return version_members(call, found)
 
 
-@operation("s3", "GetObjectTagging", demand=on_object("GetObjectTagging"))
+@operation("s3", "GetObjectTagging", demand=on_version("GetObjectTagging"))
 def get_object_tagging(call: Call) -> Result:
-    requests.check_version(call.parameters)
     with call.platform.store.read() as reader:
-        found = find_object(reader, call, bucket_of(reader, call).name, call.parameters["Key"])
-    return {"TagSet": requests.tag_set(found.tags)}
+        found = find_asked(reader, call, bucket_of(reader, call))
+    return {"TagSet": requests.tag_set(found.tags), **version_members(call, found)}
 
 
 @operation("s3", "PutBucketTagging", demand=on_bucket("PutBucketTagging"))

@@ -100,12 +100,20 @@ def error(exchange: Exchange, fault: Fault) -> Response:
         return Response(
             fault.status, rest.header_writer(exchange.plan.model.output_shape)(fault.members), b""
         )
+    headers = _marker_headers(fault.members)
     if exchange.method == "HEAD":
-        return Response(fault.status, [], b"")
+        return Response(fault.status, headers, b"")
     members = {"Code": fault.query_code, "Message": fault.message}
     members |= {name: str(value) for name, value in fault.members.items() if name.lower() != "message"}
     members.setdefault("Resource", exchange.path)
     members |= {"RequestId": exchange.request_id, "HostId": host_id(exchange)}
     inner = "".join(f"<{name}>{clean(value)}</{name}>" for name, value in members.items())
     body = f"{_DECLARATION}<Error>{inner}</Error>"
-    return Response(fault.status, [(b"content-type", b"application/xml")], body.encode())
+    return Response(fault.status, [(b"content-type", b"application/xml"), *headers], body.encode())
+
+
+def _marker_headers(members: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """A key that a delete marker hides is told apart from one that never was by headers, in refusals too."""
+    if not members.get("DeleteMarker"):
+        return []
+    return [(b"x-amz-delete-marker", b"true"), (b"x-amz-version-id", str(members["VersionId"]).encode())]
