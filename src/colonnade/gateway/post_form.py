@@ -25,7 +25,7 @@ from colonnade.gateway.protocols import timestamps, xml_values
 from colonnade.gateway.protocols.xml_values import clean
 from colonnade.gateway.refusals import Refusal, refusal
 from colonnade.gateway.sigv4 import Form, Signature
-from colonnade.kernel import models
+from colonnade.kernel import json_text, models
 from colonnade.kernel.errors import ServiceError
 
 _MOST_BEFORE_FILE = 64 * 1024
@@ -267,7 +267,7 @@ def check(exchange: Exchange, form: PostForm, signature: Signature, secret: str)
 
 def _document(policy: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(base64.b64decode(policy, validate=True))
+        document = json_text.read(base64.b64decode(policy, validate=True))
     except ValueError as error:
         raise _bad_policy(str(error)) from None
     if not isinstance(document, dict):

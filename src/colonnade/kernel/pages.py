@@ -16,7 +16,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from colonnade.kernel import models
+from colonnade.kernel import json_text, models
 from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.operations import Call, Result
 from colonnade.kernel.store import Order, Query, Reader, Scope, Stored
@@ -197,6 +197,6 @@ def encode_token(value: list[Any]) -> str:
 def decode_token(token: str) -> Any:
     """What `encode_token` took, or None when it is not such a token."""
     try:
-        return json.loads(base64.urlsafe_b64decode(token.encode()))
+        return json_text.read(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, binascii.Error, UnicodeError):
         return None

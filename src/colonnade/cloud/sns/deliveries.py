@@ -5,11 +5,11 @@ Whoever writes one marks its subscription active, which is what hands it to the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from colonnade.cloud.sns.named import invalid
+from colonnade.kernel import json_text
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.store import Key, Scope, Stored, Transaction
 
@@ -69,7 +69,7 @@ def retries(policy: str) -> Retries:
     if not policy:
         return Retries()
     try:
-        document = json.loads(policy)
+        document = json_text.read(policy)
         healthy = (
             document.get("healthyRetryPolicy")
             or document.get("http", {}).get("defaultHealthyRetryPolicy")
@@ -94,7 +94,7 @@ def dead_letter_queue(policy: str) -> str:
     if not policy:
         return ""
     try:
-        arn = str(json.loads(policy)["deadLetterTargetArn"])
+        arn = str(json_text.read(policy)["deadLetterTargetArn"])
     except (ValueError, KeyError, TypeError):
         raise invalid("Invalid parameter: RedrivePolicy: deadLetterTargetArn is missing") from None
     if not arn.startswith("arn:") or arn.split(":")[2] != "sqs":

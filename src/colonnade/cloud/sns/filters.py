@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from colonnade.cloud.sns.named import invalid
+from colonnade.kernel import json_text
 
 _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
@@ -22,7 +22,7 @@ _OPERATORS = ("prefix", "suffix", "anything-but", "numeric", "exists", "equals-i
 def check(text: str) -> None:
     """Raises InvalidParameter for what is no filter policy."""
     try:
-        policy = json.loads(text)
+        policy = json_text.read(text)
     except ValueError:
         raise invalid("Invalid parameter: FilterPolicy: failed to parse JSON.") from None
     if not isinstance(policy, dict):
@@ -65,10 +65,10 @@ def wants(attributes: Mapping[str, str], message: str, given: Mapping[str, Seque
     text = attributes.get("FilterPolicy")
     if not text:
         return True
-    policy = json.loads(text)
+    policy = json_text.read(text)
     if attributes.get("FilterPolicyScope") == "MessageBody":
         try:
-            body = json.loads(message)
+            body = json_text.read(message)
         except ValueError:
             return False
         return isinstance(body, dict) and _matches(policy, body)
@@ -78,7 +78,7 @@ def wants(attributes: Mapping[str, str], message: str, given: Mapping[str, Seque
 def _value(kind: str, value: str) -> Any:
     if kind in ("String.Array", "Number"):
         try:
-            return json.loads(value)
+            return json_text.read(value)
         except ValueError:
             return value
     return value

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 from colonnade.cloud.sns import deliveries, filters
 from colonnade.cloud.sns.named import find_topic, invalid, subscriptions_of, target, topic_key
-from colonnade.kernel import operations
+from colonnade.kernel import json_text, operations
 from colonnade.kernel.arns import Arn
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation
@@ -120,7 +119,7 @@ def _by_protocol(given: Mapping[str, Any]) -> dict[str, str]:
     if given.get("MessageStructure") != "json":
         return {}
     try:
-        texts = json.loads(given["Message"])
+        texts = json_text.read(given["Message"])
     except ValueError:
         texts = None
     if not isinstance(texts, dict):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from colonnade.cloud.sqs.named import key_of_arn
+from colonnade.kernel import json_text
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.policy import Kind, MalformedPolicyDocument, parse
 
@@ -91,7 +91,7 @@ def _check_policy(value: str) -> None:
 
 def _object(name: str, value: str) -> dict[str, Any]:
     try:
-        found = json.loads(value) if value else {}
+        found = json_text.read(value) if value else {}
     except ValueError:
         raise _bad(name, value, " It must be JSON.") from None
     if not isinstance(found, dict):

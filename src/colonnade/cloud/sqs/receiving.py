@@ -17,6 +17,7 @@ from colonnade.cloud.sqs import digests, messages
 from colonnade.cloud.sqs.arrivals import until, waiting
 from colonnade.cloud.sqs.batches import checked_entries, failed
 from colonnade.cloud.sqs.named import find, invalid, messages_of, queue_key, target
+from colonnade.kernel import json_text
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Handler, Result, operation
 from colonnade.kernel.store import Key, Stored, Transaction
@@ -131,7 +132,7 @@ def _handle(name: str, nonce: str) -> str:
 
 def _read_handle(handle: str) -> tuple[str, str]:
     try:
-        name, nonce = json.loads(base64.urlsafe_b64decode(handle.encode()))
+        name, nonce = json_text.read(base64.urlsafe_b64decode(handle.encode()))
     except (ValueError, TypeError, binascii.Error):
         raise ServiceError(
             "ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.'

@@ -12,6 +12,7 @@ from typing import Any
 
 from colonnade.gateway.protocols import timestamps
 from colonnade.gateway.protocols.misfit import Misfit
+from colonnade.kernel import json_text
 from colonnade.kernel.models import Shape
 
 Read = Callable[[str], Any]
@@ -74,7 +75,7 @@ def _blob(text: str) -> bytes:
 
 def _json_value(text: str) -> Any:
     try:
-        return json.loads(base64.b64decode(text, validate=True))
+        return json_text.read(base64.b64decode(text, validate=True))
     except ValueError:
         raise Misfit("base64 of JSON", text) from None
 

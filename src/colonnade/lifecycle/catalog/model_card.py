@@ -5,8 +5,7 @@ The card's document is its newest version; every version has a document of its o
 
 from __future__ import annotations
 
-import json
-
+from colonnade.kernel import json_text
 from colonnade.kernel.errors import ServiceError, validation
 from colonnade.kernel.operations import Call, Effect, Result, operation
 from colonnade.kernel.pages import list_page
@@ -106,7 +105,7 @@ def delete_model_card(call: Call) -> Result:
 def _check(content: str) -> None:
     """A JSON object of the sections that a card has; what is in them is taken as it comes."""
     try:
-        card = json.loads(content)
+        card = json_text.read(content)
     except ValueError as error:
         raise validation(f"Content is not JSON: {error}.") from None
     if not isinstance(card, dict):

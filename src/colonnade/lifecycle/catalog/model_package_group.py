@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from colonnade.kernel import json_text
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Effect, Result, operation
 from colonnade.kernel.resources import Refusal, Resource
@@ -26,7 +25,7 @@ MODEL_PACKAGE_GROUPS.serve("Create", "Describe", "List", "Delete")
 def put_model_package_group_policy(call: Call) -> Result:
     policy = call.parameters["ResourcePolicy"]
     try:
-        json.loads(policy)
+        json_text.read(policy)
     except ValueError as error:
         raise validation(f"ResourcePolicy is not JSON: {error}.") from None
 
