@@ -7,11 +7,13 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from colonnade.testing.server import running
 from journeys.team import BUCKET, SCIKIT_LEARN, Team, points, wait_for
 
 ROWS = [line.partition(",")[2] for line in points(300, seed=11).splitlines()]
@@ -281,3 +283,59 @@ def test_jobs_are_listed_tagged_and_refused_twice_in_awss_words(team: Team, mode
         "Message": "Could not find requested job with name: nobody",
     }
     assert "Could not find job to update with name: nobody" in str(unstoppable.value)
+
+
+def test_output_is_encrypted_by_the_key_that_is_asked_for(team: Team, model: str) -> None:
+    key = team.server.client("kms").create_key()["KeyMetadata"]["Arn"]
+    team.server.client("iam").put_role_policy(
+        RoleName="ml",
+        PolicyName="key",
+        PolicyDocument=json.dumps(
+            {"Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": key}], "Version": "2012-10-17"}
+        ),
+    )
+    team.put("in-h/a.csv", lines(ROWS[:3]))
+
+    changes = {"TransformOutput": {"KmsKeyId": key}}
+    completed(team, transform(team, model, f"s3://{BUCKET}/in-h/", f"s3://{BUCKET}/out-h", **changes))
+
+    head = team.server.client("s3").head_object(Bucket=BUCKET, Key="out-h/a.csv.out")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+    assert len(outputs(team, "out-h/")["a.csv.out"].splitlines()) == 3
+
+
+PATIENT = """
+import os, pathlib, time
+def model_fn(model_dir):
+    print("begun in process", os.getpid(), flush=True)
+    return pathlib.Path(model_dir)
+def transform_fn(model, body, content_type, accept):
+    while not (model / "go-on").exists():
+        time.sleep(0.05)
+    return body, accept
+"""
+
+
+def test_a_job_goes_on_after_kill_9_of_the_server(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(data) as first:
+        team = Team(first).prepare()
+        team.put("in/a.csv", lines(ROWS))
+        name = transform(team, script_model(team, PATIENT), f"s3://{BUCKET}/in/", f"s3://{BUCKET}/out")
+        wait_for(lambda: logged_or_nothing(team, name), lambda log: "begun in process" in log)
+
+        first.kill()
+
+    with running(data) as second:
+        team.server = second
+        sagemaker = second.client("sagemaker")
+        assert sagemaker.describe_transform_job(TransformJobName=name)["TransformJobStatus"] == "InProgress"
+        (folder,) = [path for path in data.glob("work/**/ml/model") if f"/transform-{name}-" in str(path)]
+        (folder / "go-on").touch()
+
+        completed(team, name)
+
+        assert outputs(team, "out/") == {"a.csv.out": lines(ROWS).encode()}
+        assert logged_or_nothing(team, name).count("begun in process") == 1, (
+            "the same process, not another one"
+        )

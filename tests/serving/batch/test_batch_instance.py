@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,6 @@ def output_fn(found, accept):
 class Instance:
     base: Path
     exit_code: int = -1
-    plan: dict[str, Any] = field(default_factory=dict)
 
     def script(self, code: str, folder: str = "model") -> None:
         place = self.base / folder / "code"
@@ -75,14 +74,11 @@ class Instance:
             "assemble": "Line",
         }
         (self.base / plans.PATH).write_bytes(plans.encode(Plan(files=listed, **(given | changes))))
-        ran = subprocess.run(
+        self.exit_code = subprocess.run(
             [sys.executable, "-m", "colonnade.serving.batch"],
             env={"PATH": os.defpath, "PYTHONPATH": str(SOURCE), "SAGEMAKER_BASE_DIR": str(self.base)},
             check=False,
-            capture_output=True,
-            text=True,
-        )
-        self.exit_code = ran.returncode
+        ).returncode
         return self
 
     @property
@@ -273,6 +269,33 @@ def test_a_file_that_cannot_be_cut_into_records_is_its_users_fault(
     assert instance.failure.startswith("ClientError: See job logs for more information. ")
     assert why in instance.failure
     assert instance.outputs == {}
+
+
+MEMORY = """
+import os, re
+
+def peak(process):
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", open(f"/proc/{process}/status").read())[1])
+
+def model_fn(model_dir):
+    return 1
+
+def transform_fn(model, body, content_type, accept):
+    return f"{len(body)},{peak('self')},{peak(os.getppid())}", accept
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_bounded_by_payloads_and_not_by_files(instance: Instance) -> None:
+    instance.script(MEMORY, "memory")
+    piece = gzip.compress(b"%99d\n" % 1 * 10_000)
+    containers = [Container("primary", "generic", "memory")]
+
+    instance.run({"a": piece * 200}, gzip=True, max_payload_mb=1, concurrency=2, containers=containers)
+
+    told = [tuple(map(int, line.split(b","))) for line in instance.outputs[0].splitlines()]
+    assert sum(size for size, _, _ in told) == 200_000_000
+    assert max(max(lane, parent) for _, lane, parent in told) < 130_000
 
 
 def test_records_are_joined_with_what_the_model_says_of_them(instance: Instance) -> None:
