@@ -18,18 +18,32 @@ from typing import Any
 
 from colonnade import app as composition
 from colonnade.cloud.iam.principals import StoredPrincipals
+from colonnade.cloud.kms.service_keys import StoredKeys
 from colonnade.cloud.logs.streams import FileLogStreams
 from colonnade.cloud.s3.storage import S3Storage
+from colonnade.cloud.sns.publishing import StoredNotifications
 from colonnade.gateway import app, errors, failures, sigv4
 from colonnade.kernel.clock import SystemClock
 from colonnade.kernel.ids import SeededIds
 from colonnade.kernel.platform import Platform
-from colonnade.kernel.ports import Credential, LogStreams, Principal, Principals, Storage
+from colonnade.kernel.ports import (
+    Backlogs,
+    Credential,
+    Keys,
+    LogStreams,
+    Notifications,
+    Principal,
+    Principals,
+    ServerAddress,
+    Storage,
+)
 from colonnade.kernel.signals import LocalSignals
 from colonnade.kernel.store.memory import MemoryStore
 from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
+from colonnade.serving.asynchronous.backlog import StoredBacklogs
 from colonnade.serving.router import Router
+from colonnade.timeseries.database import Timeseries
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROOT = Principal(f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, ACCOUNT, "root", f"arn:aws:iam::{ACCOUNT}:root")
@@ -78,8 +92,14 @@ class Stage:
             (ObjectStore, MemoryObjects()),
             (LogStreams, FileLogStreams(folder / "logs", clock)),
             (Router, Router(seed=1, deadline=0.05)),
+            (ServerAddress, ServerAddress(f"http://{HOST}")),
+            (Keys, StoredKeys(self._platform, lambda: b"m" * 32)),
+            (Notifications, StoredNotifications(self._platform)),
+            (Backlogs, StoredBacklogs(self._platform)),
         ):
             self._platform.provide(kind, part)
+        self._metrics = Timeseries(folder / "metrics.db")
+        self._platform.provide(Timeseries, self._metrics)
         self._platform.provide(Storage, S3Storage(self._platform))
         composition.load_operations()
         self._application = app.build(self._platform, threads=4)
@@ -91,6 +111,7 @@ class Stage:
     def close(self) -> None:
         self._loop.run_until_complete(self._stop())
         self._loop.close()
+        self._metrics.close()
 
     async def _stop(self) -> None:
         async def receive() -> dict[str, Any]:
