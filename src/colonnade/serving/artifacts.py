@@ -15,8 +15,10 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -55,8 +57,10 @@ class Artifacts:
         for draft in self._folder.glob(f"{_DRAFT}*"):  # of a process that was killed
             shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
 
-    def keep(self, content: ObjectContent) -> str:
-        """The digest under which the archive's bytes are kept from now on."""
+    def keep(self, content: ObjectContent, *, seconds: float = inf) -> str:
+        """The digest under which the archive's bytes are kept from now on. Raises ValidationException when it takes longer than
+        `seconds` to fetch them."""
+        until = time.monotonic() + seconds
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         digest = hashlib.sha256()
         with (
@@ -68,6 +72,8 @@ class Artifacts:
                 while piece := source.read(_PIECE):
                     digest.update(piece)
                     copy.write(piece)
+                    if time.monotonic() > until:
+                        raise validation(f"It took longer than {seconds:g} seconds")
                 copy.flush()
                 os.fsync(copy.fileno())
                 folder = self.folder(digest.hexdigest())

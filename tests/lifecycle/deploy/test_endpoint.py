@@ -6,13 +6,17 @@ import asyncio
 import json
 import os
 import signal
+from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from colonnade.kernel.errors import ServiceError
 from colonnade.lifecycle.deploy.endpoint import routes
+from colonnade.serving import artifacts
 
 from .conftest import (
     ACCOUNT,
@@ -423,3 +427,20 @@ def test_a_model_that_onnx_does_not_answer_exactly_is_served_by_xgboost_itself(b
 
     assert float(answer["Body"]) == pytest.approx(predicted(model, [0.1, 0.9, 0.4]), abs=1e-5)
     assert len(bench.replicas()) == 1
+
+
+def test_model_data_that_is_not_fetched_in_time_fails_the_endpoint_and_names_the_url(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.script_model("late", who())
+    monkeypatch.setattr(artifacts, "time", SimpleNamespace(monotonic=partial(next, count(0.0, 61.0))))
+    bench.config("late", {"ModelName": "late", "ModelDataDownloadTimeoutInSeconds": 60})
+    bench.endpoint("late", "late")
+
+    until(lambda: bench.describe("late")["EndpointStatus"] == "Failed", "the download is given up")
+
+    reason = bench.describe("late")["FailureReason"]
+    assert reason.startswith(
+        'Failed to download model data for container "primary" from URL: "s3://models/late.tar.gz"'
+    )
+    assert "longer than 60 seconds" in reason

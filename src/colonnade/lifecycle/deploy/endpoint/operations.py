@@ -174,6 +174,7 @@ def _variant(call: Call, described: Mapping[str, Any], role: str) -> dict[str, A
         "count": described["InitialInstanceCount"],
         "routing": described.get("RoutingConfig", {}).get("RoutingStrategy", ""),
         "startup_seconds": described.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
+        "download_seconds": described.get("ModelDataDownloadTimeoutInSeconds"),
         "instance_type": described["InstanceType"],
         "containers": [
             {"hostname": hostname, "definition": dict(container), "processes": _processes(container)}

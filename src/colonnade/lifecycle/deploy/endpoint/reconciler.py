@@ -7,6 +7,7 @@ workers before an endpoint is called InService, and taken from them before its r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from colonnade.kernel.platform import Platform
@@ -106,7 +107,12 @@ def _prepare(platform: Platform, key: Key, plan: Mapping[str, Any]) -> bool:
         for number, container in enumerate(variant["containers"]):
             known = container.get("prepared", {})
             prepared = prepare(
-                platform, container["definition"], variant["role"], known, name=container["hostname"]
+                platform,
+                container["definition"],
+                variant["role"],
+                known,
+                name=container["hostname"],
+                seconds=variant.get("download_seconds") or inf,
             )
             if prepared != known:
                 container["prepared"] = prepared

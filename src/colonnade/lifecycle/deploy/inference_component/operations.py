@@ -184,6 +184,7 @@ def _plan(
         "count": count,
         "routing": on["routing"],
         "startup_seconds": startup.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
+        "download_seconds": startup.get("ModelDataDownloadTimeoutInSeconds"),
         "instance_type": on["instance_type"],
         "containers": [
             {"hostname": "primary", "definition": dict(container), "processes": processes_of(container)}

@@ -10,6 +10,7 @@ Called by the reconcilers of models and endpoints until it is complete. Endpoint
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from colonnade import runtimes
@@ -49,10 +50,11 @@ def prepare(
     known: Mapping[str, Any],
     *,
     name: str = "primary",
+    seconds: float = inf,
 ) -> dict[str, Any]:
     """What is known after this step, from what was `known` before; complete when it has a `kind`. Raises Broken, whose text
-    calls the container by its `name`."""
-    prepared = {**known} if known else _fetch(platform, container, role, name)
+    calls the container by its `name`; also when its data are not fetched in `seconds`."""
+    prepared = {**known} if known else _fetch(platform, container, role, name, seconds)
     if "kind" in prepared:
         return prepared
     if is_multi_model(container):
@@ -85,10 +87,13 @@ def answering(prepared: Mapping[str, Any]) -> dict[str, str]:
     return {"COLONNADE_HANDLERS": prepared["runtime"], "COLONNADE_NO_SCRIPT": "1"}
 
 
-def _fetch(platform: Platform, container: Mapping[str, Any], role: str, name: str) -> dict[str, Any]:
+def _fetch(
+    platform: Platform, container: Mapping[str, Any], role: str, name: str, seconds: float
+) -> dict[str, Any]:
     runtime = runtimes.serving(container["Image"], container.get("Environment", {}))
-    model = "" if is_multi_model(container) else _keep(platform, role, model_data_url(container), name)
-    code = _keep(platform, role, submitted_code(container), name)
+    url = "" if is_multi_model(container) else model_data_url(container)
+    model = _keep(platform, role, url, name, seconds)
+    code = _keep(platform, role, submitted_code(container), name, seconds)
     script = _has_script(platform.the(Artifacts), runtime, container, model, code, name)
     prepared = {"runtime": runtime.name, "model": model, "code": code, "script": script}
     if script:
@@ -115,13 +120,14 @@ def _has_script(
         raise _not_loadable(name, str(error)) from error
 
 
-def _keep(platform: Platform, role: str, url: str, name: str) -> str:
+def _keep(platform: Platform, role: str, url: str, name: str, seconds: float) -> str:
     """The digest of the archive, or nothing for no URL."""
     if not url:
         return ""
     try:
         principal = platform.the(Principals).assume_for_service(role, "sagemaker.amazonaws.com", "SageMaker")
-        return platform.the(Artifacts).keep(platform.the(Storage).read(principal, *s3_place(url)))
+        content = platform.the(Storage).read(principal, *s3_place(url))
+        return platform.the(Artifacts).keep(content, seconds=seconds)
     except ServiceError as error:
         raise Broken(
             f'Failed to download model data for container "{name}" from URL: "{url}". Please ensure that there is an '
