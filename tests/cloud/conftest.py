@@ -113,5 +113,5 @@ def _load_operations() -> None:
         colonnade.cloud.logs,
         colonnade.cloud.kms,
     ):
-        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             import_module(module.name)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.cloud.conftest import Cloud
+
+from cloud.conftest import Cloud
 
 MINE = {"Namespace": "Mine", "MetricName": "Seconds"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from colonnade.cloud.cloudwatch.metric import combination, invalid
+from colonnade.cloud.cloudwatch.metric import combination, invalid, view
 from colonnade.cloud.cloudwatch.queries import lines_of
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation
@@ -31,7 +31,7 @@ def get_metric_data(call: Call) -> Result:
         raise ServiceError(
             "ValidationError", "The parameter StartTime must be less than the parameter EndTime."
         )
-    found = lines_of(call, queries, call.parameters["StartTime"], call.parameters["EndTime"])
+    found = lines_of(view(call), queries, call.parameters["StartTime"], call.parameters["EndTime"])
     wanted = [query["Id"] for query in queries if query.get("ReturnData", True)]
     newest_first = call.parameters.get("ScanBy", "TimestampDescending") == "TimestampDescending"
     results = [

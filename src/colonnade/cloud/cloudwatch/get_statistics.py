@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from colonnade.cloud.cloudwatch.metric import combination, series_of, storage
+from colonnade.cloud.cloudwatch.metric import combination, series_of, view
 from colonnade.cloud.cloudwatch.periods import beginning, check_period, periods
 from colonnade.cloud.cloudwatch.statistic import BASIC, statistic
 from colonnade.kernel.errors import ServiceError
@@ -36,8 +36,8 @@ def get_metric_statistics(call: Call) -> Result:
     totals = all(statistic(name).totals for name in wanted)
     points = [
         _datapoint(point, series, wanted)
-        for series in series_of(call, given, given.get("Unit", ""))
-        for point in periods(storage(call), [series], start, end, period, totals=totals, aligned=False)
+        for series in series_of(view(call), given, given.get("Unit", ""))
+        for point in periods(view(call).storage, [series], start, end, period, totals=totals, aligned=False)
     ]
     return {"Label": given["MetricName"], "Datapoints": points}
 

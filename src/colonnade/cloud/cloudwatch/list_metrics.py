@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from colonnade.cloud.cloudwatch.metric import invalid, storage
+from colonnade.cloud.cloudwatch.metric import invalid, view
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.pages import decode_token, encode_token
 from colonnade.timeseries import Series
@@ -15,7 +15,7 @@ _RECENT = {"": 14 * 86_400, "PT3H": 3 * 3600}
 def list_metrics(call: Call) -> Result:
     given = call.parameters
     having = {each["Name"]: each.get("Value") for each in given.get("Dimensions", ())}
-    series = storage(call).find(
+    series = view(call).storage.find(
         call.account,
         call.region,
         namespace=given.get("Namespace", ""),

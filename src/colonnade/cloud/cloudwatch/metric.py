@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from colonnade.kernel.errors import ServiceError
@@ -11,8 +12,18 @@ from colonnade.timeseries import Dimensions, Series
 from colonnade.timeseries.database import Timeseries
 
 
-def storage(call: Call) -> Timeseries:
-    return call.platform.the(Timeseries)
+@dataclass(frozen=True, slots=True)
+class View:
+    """Whose metrics are looked at, and when: by a call, or by an alarm."""
+
+    storage: Timeseries
+    account: str
+    region: str
+    now: float
+
+
+def view(call: Call) -> View:
+    return View(call.platform.the(Timeseries), call.account, call.region, call.now)
 
 
 def dimensions_of(metric: Mapping[str, Any]) -> Dimensions:
@@ -24,11 +35,11 @@ def dimensions_of(metric: Mapping[str, Any]) -> Dimensions:
     return tuple(sorted(given))
 
 
-def series_of(call: Call, metric: Mapping[str, Any], unit: str = "") -> list[Series]:
+def series_of(view: View, metric: Mapping[str, Any], unit: str = "") -> list[Series]:
     """The series of a metric, one for each unit that it was put in; only of `unit`, where that is given."""
-    found = storage(call).find(
-        call.account,
-        call.region,
+    found = view.storage.find(
+        view.account,
+        view.region,
         namespace=metric["Namespace"],
         name=metric["MetricName"],
         dimensions=dimensions_of(metric),

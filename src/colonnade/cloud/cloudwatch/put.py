@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from colonnade.cloud.cloudwatch.metric import combination, dimensions_of, invalid, storage
+from colonnade.cloud.cloudwatch.metric import combination, dimensions_of, invalid, view
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, operation
 from colonnade.statistics.sketch import Sketch
@@ -35,7 +35,7 @@ def put_metric_data(call: Call) -> None:
         raise ServiceError("MissingParameter", "The parameter MetricData is required.")
     if len(metrics) > _MOST_METRICS:
         raise invalid(f"MetricData has {len(metrics)} members; at most {_MOST_METRICS} may be put at once.")
-    storage(call).put([_datum(call, number, metric) for number, metric in enumerate(metrics, 1)])
+    view(call).storage.put([_datum(call, number, metric) for number, metric in enumerate(metrics, 1)])
 
 
 def _datum(call: Call, number: int, metric: Mapping[str, Any]) -> Datum:

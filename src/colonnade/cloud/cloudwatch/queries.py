@@ -10,23 +10,22 @@ from colonnade.cloud.cloudwatch.math import ExpressionError, Line, Value
 from colonnade.cloud.cloudwatch.math.evaluation import evaluate
 from colonnade.cloud.cloudwatch.math.functions import Scope
 from colonnade.cloud.cloudwatch.math.parser import parse
-from colonnade.cloud.cloudwatch.metric import series_of, storage
+from colonnade.cloud.cloudwatch.metric import View, series_of
 from colonnade.cloud.cloudwatch.periods import beginning, check_period, periods
 from colonnade.cloud.cloudwatch.statistic import statistic
-from colonnade.kernel.operations import Call
 
 
 def lines_of(
-    call: Call, queries: Sequence[Mapping[str, Any]], start: float, end: float
+    view: View, queries: Sequence[Mapping[str, Any]], start: float, end: float
 ) -> dict[str, list[Line]]:
     """By the Ids of those that return data. Raises ValidationError for expressions that cannot be, InvalidParameterValue."""
-    found = _Queries(call, queries, start, end)
+    found = _Queries(view, queries, start, end)
     return {query["Id"]: found.result(query["Id"]) for query in queries if query.get("ReturnData", True)}
 
 
 class _Queries:
-    def __init__(self, call: Call, queries: Sequence[Mapping[str, Any]], start: float, end: float) -> None:
-        self._call = call
+    def __init__(self, view: View, queries: Sequence[Mapping[str, Any]], start: float, end: float) -> None:
+        self._view = view
         self._queries = {query["Id"]: query for query in queries}
         self._start, self._end = start, end
         self._values: dict[str, Value] = {}
@@ -73,10 +72,10 @@ class _Queries:
         asked = query["MetricStat"]
         wanted, period = statistic(asked["Stat"]), asked["Period"]
         check_period(period)
-        start = beginning(self._start, self._call.now, period) // period * period
+        start = beginning(self._start, self._view.now, period) // period * period
         points = periods(
-            storage(self._call),
-            series_of(self._call, asked["Metric"], asked.get("Unit", "")),
+            self._view.storage,
+            series_of(self._view, asked["Metric"], asked.get("Unit", "")),
             start,
             self._end,
             period,
