@@ -12,6 +12,7 @@ from colonnade.cloud.s3 import (
     bucket_settings,
     bucket_versioning,
     copying,
+    lifecycle,
     listing,
     multipart,
     objects,
@@ -30,6 +31,7 @@ from colonnade.objects import ObjectStore
 from colonnade.objects.memory import MemoryObjects
 
 MODULES = (
+    lifecycle,
     bucket,
     bucket_encryption,
     bucket_policy,
@@ -37,6 +39,7 @@ MODULES = (
     bucket_versioning,
     version_listing,
     copying,
+    lifecycle,
     listing,
     multipart,
     objects,

@@ -154,7 +154,7 @@ def test_what_cannot_be_set_is_told_as_never_set(s3: S3, a_bucket: str, name: st
 
 @pytest.mark.parametrize(
     "name",
-    ["PutBucketReplication", "PutBucketLifecycleConfiguration"],
+    ["PutBucketReplication", "PutBucketWebsite"],
 )
 def test_what_is_not_built_is_not_accepted(s3: S3, a_bucket: str, name: str) -> None:
     assert refused(s3, name, Bucket=a_bucket).status == 501

@@ -12,7 +12,7 @@ import msgspec
 
 from colonnade.cloud.s3.access import on_bucket
 from colonnade.cloud.s3.encryption import KMS, check_kind
-from colonnade.cloud.s3.index import bucket_of, buckets, document
+from colonnade.cloud.s3.index import bucket_of, put_bucket
 from colonnade.cloud.s3.refusals import invalid_argument, refusal
 from colonnade.kernel.operations import Call, Result, operation
 
@@ -42,7 +42,7 @@ def delete(call: Call) -> Result:
 def _remember(call: Call, encryption: dict[str, Any] | None) -> None:
     with call.write() as transaction:
         bucket = msgspec.structs.replace(bucket_of(transaction, call), encryption=encryption)
-        transaction.put(buckets(call.partition).key(bucket.name), document(bucket), at=call.now)
+        put_bucket(transaction, call, bucket)
 
 
 @operation("s3", "GetBucketEncryption", demand=on_bucket("GetEncryptionConfiguration"))

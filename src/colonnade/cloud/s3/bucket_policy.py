@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from colonnade.cloud.s3.access import bucket_arn, on_bucket
-from colonnade.cloud.s3.index import bucket_of, buckets, document
+from colonnade.cloud.s3.index import bucket_of, put_bucket
 from colonnade.cloud.s3.policies import changed
 from colonnade.cloud.s3.refusals import refusal
 from colonnade.kernel.operations import Call, Result, operation
@@ -47,7 +47,7 @@ def put(call: Call) -> Result:
                 "Block Public Access.",
             )
         new = msgspec.structs.replace(bucket, policy=text)
-        transaction.put(buckets(call.partition).key(bucket.name), document(new), at=call.now)
+        put_bucket(transaction, call, new)
     changed(call.platform)
     return {}
 
@@ -123,6 +123,6 @@ def _policy(call: Call) -> str:
 def delete(call: Call) -> Result:
     with call.write() as transaction:
         bucket = msgspec.structs.replace(bucket_of(transaction, call), policy="")
-        transaction.put(buckets(call.partition).key(bucket.name), document(bucket), at=call.now)
+        put_bucket(transaction, call, bucket)
     changed(call.platform)
     return {}

@@ -11,7 +11,7 @@ import msgspec
 from colonnade.cloud.s3 import requests
 from colonnade.cloud.s3.access import on_bucket, on_version
 from colonnade.cloud.s3.bucket import owner
-from colonnade.cloud.s3.index import bucket_of, buckets, document
+from colonnade.cloud.s3.index import bucket_of, put_bucket
 from colonnade.cloud.s3.objects import find_asked
 from colonnade.cloud.s3.refusals import not_built, refusal
 from colonnade.kernel.operations import Call, Effect, Handler, Result, operation
@@ -37,7 +37,7 @@ def delete_public_access_block(call: Call) -> Result:
 def _remember_block(call: Call, block: dict[str, bool] | None) -> None:
     with call.write() as transaction:
         bucket = msgspec.structs.replace(bucket_of(transaction, call), public_access_block=block)
-        transaction.put(buckets(call.partition).key(bucket.name), document(bucket), at=call.now)
+        put_bucket(transaction, call, bucket)
 
 
 @operation("s3", "GetPublicAccessBlock", effect=Effect.STORED, demand=on_bucket("GetBucketPublicAccessBlock"))
@@ -134,9 +134,6 @@ def _never_set(name: str, action: str, code: str) -> Handler:
 
 
 get_cors = _never_set("GetBucketCors", "GetBucketCORS", "NoSuchCORSConfiguration")
-get_lifecycle = _never_set(
-    "GetBucketLifecycleConfiguration", "GetLifecycleConfiguration", "NoSuchLifecycleConfiguration"
-)
 
 
 def _exists(call: Call) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from colonnade.cloud.s3.access import on_bucket
-from colonnade.cloud.s3.index import bucket_of, buckets, document
+from colonnade.cloud.s3.index import bucket_of, put_bucket
 from colonnade.cloud.s3.refusals import not_built, refusal
 from colonnade.kernel.operations import Call, Result, operation
 
@@ -20,7 +20,7 @@ def put(call: Call) -> Result:
         raise refusal("MalformedXML")
     with call.write() as transaction:
         bucket = msgspec.structs.replace(bucket_of(transaction, call), versioning=status)
-        transaction.put(buckets(call.partition).key(bucket.name), document(bucket), at=call.now)
+        put_bucket(transaction, call, bucket)
     return {}
 
 

@@ -30,6 +30,10 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
     """JSON, as it was put."""
     versioning: str = ""
     """Enabled or Suspended; empty when it never was enabled."""
+    lifecycle: list[dict[str, Any]] = []
+    """Rules, as they were put."""
+    lifecycle_due: float = 0.0
+    """When they are looked at next."""
 
 
 class Encryption(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -159,6 +163,12 @@ def find_object(reader: Reader, call: Call, bucket: str, key: str) -> ObjectReco
 
 def record(stored: Stored) -> ObjectRecord:
     return msgspec.convert(stored.document, ObjectRecord)
+
+
+def put_bucket(transaction: Transaction, call: Call, bucket: Bucket) -> None:
+    """Those with lifecycle rules have the reconciler's attention."""
+    key = buckets(call.partition).key(bucket.name)
+    transaction.put(key, document(bucket), at=call.now, active=bool(bucket.lifecycle))
 
 
 def put_object(transaction: Transaction, call: Call, bucket: str, key: str, new: ObjectRecord) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from colonnade.cloud.s3 import requests, versions
 from colonnade.cloud.s3.access import on_bucket, on_version
-from colonnade.cloud.s3.index import Bucket, bucket_of, buckets, document
+from colonnade.cloud.s3.index import Bucket, bucket_of, put_bucket
 from colonnade.cloud.s3.objects import find_asked, version_members
 from colonnade.cloud.s3.refusals import refusal
 from colonnade.kernel.operations import Call, Result, operation
@@ -58,7 +58,7 @@ def delete_bucket_tagging(call: Call) -> Result:
 def _set_bucket_tags(call: Call, tags: dict[str, str]) -> None:
     with call.write() as transaction:
         bucket: Bucket = msgspec.structs.replace(bucket_of(transaction, call), tags=tags)
-        transaction.put(buckets(call.partition).key(bucket.name), document(bucket), at=call.now)
+        put_bucket(transaction, call, bucket)
 
 
 @operation("s3", "GetBucketTagging", demand=on_bucket("GetBucketTagging"))
