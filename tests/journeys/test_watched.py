@@ -85,3 +85,44 @@ def test_what_an_endpoint_is_asked_and_answers_is_captured_and_measured(team: Te
         number = int(inference_id.removeprefix("row-"))
         assert data["endpointInput"]["data"] == ROWS[number]
         assert data["endpointOutput"]["data"].encode() == answers[number]
+
+
+def test_an_alarm_tells_its_topic_when_a_metric_breaches(team: Team) -> None:
+    cloudwatch, sns, sqs = (team.server.client(service) for service in ("cloudwatch", "sns", "sqs"))
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    cloudwatch.put_metric_alarm(
+        AlarmName="too-many",
+        Namespace="Mine",
+        MetricName="Errors",
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[topic],
+    )
+
+    cloudwatch.put_metric_data(
+        Namespace="Mine", MetricData=[{"MetricName": "Errors", "Value": 6, "StorageResolution": 1}]
+    )
+
+    (message,) = wait_for(
+        lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", []), bool
+    )
+    body = json.loads(message["Body"])
+    assert (body["AlarmName"], body["NewStateValue"], body["OldStateValue"]) == (
+        "too-many",
+        "ALARM",
+        "INSUFFICIENT_DATA",
+    )
