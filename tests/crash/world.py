@@ -32,7 +32,7 @@ for number in range({LINES}):
 open(os.path.join(os.environ["SM_MODEL_DIR"], "weights"), "w").write("trained")
 print("ended", flush=True)
 """
-ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=20)
+ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=60)
 """A request that is sent again by itself would blur what was acknowledged."""
 LOST = (BotoCoreError, ClientError)
 

@@ -237,11 +237,11 @@ def test_requirements_that_are_there_already_are_not_installed_again(job: Job) -
 def test_a_background_process_does_not_hold_the_job(job: Job) -> None:
     code = (
         "import subprocess, sys\n"
-        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], stdout=subprocess.DEVNULL)\n"
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], stdout=subprocess.DEVNULL)\n"
         "print(p.pid)"
     )
     begun = time.monotonic()
     done = job.run({"train.py": code})
     os.kill(int(done.stdout.splitlines()[-1]), signal.SIGKILL)
     assert done.returncode == 0
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 300

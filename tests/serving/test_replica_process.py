@@ -54,7 +54,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for process in processes:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         assert process.stderr is not None
         process.stderr.close()
 
@@ -149,7 +149,7 @@ def test_told_to_stop_it_answers_what_was_asked_and_takes_no_new_connection(
     found = asyncio.run(stop_under_load())
 
     assert [answer.body for answer in found] == [b"slow", b"slow", b"slow", b"late"]
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_script_that_does_not_load_ends_the_process_with_its_trace(start: Start) -> None:

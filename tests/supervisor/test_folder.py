@@ -70,4 +70,4 @@ def test_a_refusal_does_not_take_long(tmp_path: Path) -> None:
         with pytest.raises(FolderError), folder.locked(tmp_path):
             pass
 
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 30

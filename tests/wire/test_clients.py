@@ -174,7 +174,7 @@ def test_a_download_streams_out_and_closes_its_source(gateway: Gateway) -> None:
 
     assert answer["ContentLength"] == stream.length
     assert answer["Body"].read() == b"x" * stream.length
-    assert stream.closed.wait(10)
+    assert stream.closed.wait(60)
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])

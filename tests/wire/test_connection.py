@@ -45,7 +45,7 @@ def hasty(gateway: Gateway) -> Iterator[Gateway]:
 
 
 def connected(gateway: Gateway) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", gateway.port), timeout=60)
 
 
 def answered(gateway: Gateway, sent: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -151,7 +151,7 @@ def test_a_head_that_comes_by_the_drop_is_given_up(hasty: Gateway) -> None:
                 connection.sendall(b"x")
             except OSError:
                 break
-        status, _, body = answer.result(20)
+        status, _, body = answer.result(60)
 
     assert (status, code(body)) == (400, "RequestTimeout")
 
@@ -187,7 +187,7 @@ def test_who_reads_nothing_of_an_answer_is_let_go(hasty: Gateway) -> None:
     stream = Endless()
     hasty.on("s3", "GetObject", lambda call: {"Body": stream})
     with open_request(hasty, signed(hasty, auth.S3SigV4Auth, "s3", "GET", "/bucket/key"), 0):
-        assert stream.closed.wait(20)
+        assert stream.closed.wait(60)
 
 
 def test_a_thousand_idle_connections_do_not_keep_others_from_being_answered(gateway: Gateway) -> None:

@@ -206,7 +206,7 @@ def test_a_stream_whose_client_leaves_is_closed(gateway: Gateway, pause: float) 
 
     hang_up(gateway)
 
-    assert stream.closed.wait(20)
+    assert stream.closed.wait(60)
 
 
 def test_an_asynchronous_stream_whose_client_leaves_is_cancelled_where_it_waits(gateway: Gateway) -> None:
@@ -223,7 +223,7 @@ def test_an_asynchronous_stream_whose_client_leaves_is_cancelled_where_it_waits(
 
     hang_up(gateway)
 
-    assert ended.wait(20)
+    assert ended.wait(60)
 
 
 def test_many_waiting_streams_hold_up_nobody(gateway: Gateway) -> None:
@@ -242,7 +242,7 @@ def test_many_waiting_streams_hold_up_nobody(gateway: Gateway) -> None:
     assert gateway.client("sagemaker").list_endpoints()["NextToken"] == "here"
     for connection in connections:
         connection.close()
-    assert all(stream.closed.wait(20) for stream in streams)
+    assert all(stream.closed.wait(60) for stream in streams)
 
 
 def test_a_refusal_before_the_stream_begins_is_an_ordinary_one(gateway: Gateway) -> None:

@@ -36,7 +36,7 @@ def multipart(fields: dict[str, str], data: bytes, filename: str = "C:\\a photo.
 
 
 def post(gateway: Gateway, body: bytes, path: str = "/bucket") -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
     try:
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         connection.request("POST", path, body, headers)

@@ -24,7 +24,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 def send(gateway: Gateway, request: dict[str, Any]) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
     try:
         connection.putrequest(request["method"], request["target"], skip_host=True, skip_accept_encoding=True)
         for name, value in request["headers"].items():

@@ -183,7 +183,7 @@ def test_uploads_that_stand_still_keep_nobody_waiting(server: Server) -> None:
     """More of them than there are threads for operations."""
     connections = [begun(server, f"slow-{number}", MEBIBYTE, b"a") for number in range(40)]
     try:
-        client = server.client("s3", config=Config(read_timeout=20, retries={"total_max_attempts": 1}))
+        client = server.client("s3", config=Config(read_timeout=40, retries={"total_max_attempts": 1}))
 
         assert client.list_buckets()["Buckets"]
         client.put_object(Bucket="bucket", Key="quick", Body=b"a" * MEBIBYTE)

@@ -86,7 +86,7 @@ def test_a_query_compatible_service_also_names_its_query_error(gateway: Gateway)
 
 def open_request(gateway: Gateway, sent: dict[str, Any], length: int) -> socket.socket:
     """A connection on which a signed request's head has been written."""
-    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=60)
     lines = [
         f"{sent['method']} {sent['target']} HTTP/1.1",
         *(f"{k}: {v}" for k, v in sent["headers"].items()),
@@ -113,7 +113,7 @@ def test_an_upload_whose_client_leaves_ends_in_an_error_for_its_operation(gatewa
     connection.sendall(b"a" * 1000)
     connection.close()
 
-    assert done.wait(20)
+    assert done.wait(60)
     assert ended == ["IncompleteBody"]
 
 
@@ -141,7 +141,7 @@ def test_a_download_whose_client_leaves_is_closed(gateway: Gateway) -> None:
     assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
     connection.close()
 
-    assert stream.closed.wait(20)
+    assert stream.closed.wait(60)
 
 
 def test_a_download_that_breaks_is_closed_and_not_taken_for_whole(gateway: Gateway) -> None:
@@ -159,7 +159,7 @@ def test_a_download_that_breaks_is_closed_and_not_taken_for_whole(gateway: Gatew
     with pytest.raises(Exception, match=r"(?i)incomplete|broken|closed"):
         answer["Body"].read()
 
-    assert stream.closed.wait(20)
+    assert stream.closed.wait(60)
 
 
 def test_many_uploads_at_once_do_not_wait_for_each_other_forever(gateway: Gateway) -> None:

@@ -60,7 +60,7 @@ def asked(
     """A signed request as written here; status, headers and body as they came."""
     signer = auth.S3SigV4Auth if service == "s3" else auth.SigV4Auth
     request = signed(gateway, signer, service, method, target, body, headers)
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
     try:
         connection.request(method, request["target"], body, request["headers"])
         answer = connection.getresponse()
@@ -591,7 +591,7 @@ def test_trap_22_bodies_are_streams_from_end_to_end(gateway: Gateway) -> None:
     with open_request(gateway, sent, 4_000_000) as connection:
         connection.sendall(bytes(3_000_000))
         # The operation reads while the client still has something to send.
-        assert begun.wait(20)
+        assert begun.wait(60)
         connection.sendall(bytes(1_000_000))
         assert b"etag: 4000000" in connection.recv(65_536).lower()
     # Six mebibytes and no more for an invocation: test_transport.

@@ -276,7 +276,7 @@ class ExecutorContract:
         executor.start(script("import time; time.sleep(600)", limits=Limits(max_runtime_seconds=0.3)))
         end = ended(executor)
         assert (end.timed_out, end.stopped) == (True, False)
-        assert 0.3 <= end.usage.wall_seconds < 60
+        assert 0.3 <= end.usage.wall_seconds < 300
 
     def test_use_is_metered(self, executor: Executor) -> None:
         code = "x = bytearray(80_000_000)\nimport time\nwhile time.process_time() < 0.3: pass"
@@ -379,5 +379,5 @@ class ExecutorContract:
             "print('done')"
         )
         executor.start(script(code))
-        assert ended(executor).usage.wall_seconds < 60
+        assert ended(executor).usage.wall_seconds < 300
         assert printed(executor) == ["done"]

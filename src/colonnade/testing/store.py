@@ -181,7 +181,7 @@ class StoreContract:
             transaction.put(JOBS.key("a"), {}, at=1.0)
             reader = threading.Thread(target=lambda: seen.append(names(store)))
             reader.start()
-            reader.join(10)
+            reader.join(60)
         assert seen == [[]]
         assert names(store) == ["a"]
 

@@ -314,9 +314,9 @@ def bench(tmp_path: Path, kept_models: Path) -> Iterator[Bench]:
     for work in list(made.executor.known()):
         made.executor.forget(work)
     made.alive.close()
-    asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(60)
     loop.close()
 
 
