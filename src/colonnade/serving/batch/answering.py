@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from colonnade.serving.batch import payloads, server
+from colonnade.serving.batch import payloads
 from colonnade.serving.batch.lanes import Lane
 from colonnade.serving.batch.plan import Container, Plan
 from colonnade.serving.batch.processing import Processing, ProcessingError
@@ -115,8 +115,10 @@ def _loaded(container: Container, base: Path) -> Handle:
 def _by_kind(handlers: str, folder: Path) -> Handle:
     if handlers == "native":
         return native(folder)
-    if handlers == server.HANDLERS:
-        return server.started(folder, os.environ)
+    if handlers == "http-server":
+        from colonnade.serving.batch.server import started
+
+        return started(folder, os.environ)
     from colonnade.serving.replica.__main__ import script
 
     # Only a STREAM is answered in parts.

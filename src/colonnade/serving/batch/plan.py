@@ -26,7 +26,7 @@ class Container(msgspec.Struct, frozen=True):
 
     name: str
     handlers: str
-    """`native`, or the framework's handlers for a script."""
+    """`native`, `http-server`, or the framework's handlers for a script."""
     folder: str
     """Of the model's files."""
     environment: dict[str, str] = {}

@@ -17,8 +17,6 @@ from colonnade.serving import probe
 from colonnade.serving.frames import MAX_FRAME, Answer, Request
 from colonnade.serving.replica import program
 
-HANDLERS = "http-server"
-"""What a container's plan says that has one."""
 _LOOK_SECONDS = 0.02
 
 
