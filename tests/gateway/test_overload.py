@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from colonnade.gateway.overload import LONGEST, Overload
@@ -9,29 +11,37 @@ from colonnade.gateway.overload import LONGEST, Overload
 CALL = b"POST /endpoints/demo/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n1,2"
 
 
-class Clock:
-    now = 100.0
+class Loop:
+    """A clock, and what was called soon."""
 
-    def __call__(self) -> float:
-        return self.now
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._soon: list[Callable[[], None]] = []
+        self.overload = Overload(lambda: self.now)
 
+    def received(self, data: bytes = CALL) -> bytes | None:
+        return self.overload.refusal(data, self._soon.append)
 
-def in_turn(overload: Overload, count: int, turn: float = 100.0) -> list[bytes | None]:
-    return [overload.refusal(turn, CALL) for _ in range(count)]
+    def overloaded(self) -> Loop:
+        """In the middle of a turn that takes too long."""
+        assert [self.received() for _ in range(100)] == [None] * 100
+        self.now += LONGEST + 0.01
+        return self
+
+    def end_turn(self) -> None:
+        self._soon.pop()()
 
 
 def test_a_turn_in_time_refuses_nobody() -> None:
-    clock = Clock()
-    clock.now += LONGEST
-    assert in_turn(Overload(clock), 500) == [None] * 500
+    loop = Loop()
+    loop.received()
+    loop.now += LONGEST
+    assert [loop.received() for _ in range(500)] == [None] * 500
 
 
 def test_calls_of_a_long_turn_are_refused_with_what_clients_read() -> None:
-    clock = Clock()
-    overload = Overload(clock)
-    in_turn(overload, 100)
-    clock.now += LONGEST + 0.01
-    refused = overload.refusal(100.0, CALL)
+    loop = Loop().overloaded()
+    refused = loop.received()
     assert refused is not None
     head, _, body = refused.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
@@ -41,22 +51,23 @@ def test_calls_of_a_long_turn_are_refused_with_what_clients_read() -> None:
         b"content-length: %d" % len(body),
     ):
         assert line in head.split(b"\r\n")
-    assert refused != overload.refusal(100.0, CALL), "each has an id of its own"
+    assert refused != loop.received(), "each has an id of its own"
 
 
 def test_the_next_turn_begins_anew() -> None:
-    clock = Clock()
-    overload = Overload(clock)
-    in_turn(overload, 100)
-    clock.now += 1
-    assert in_turn(overload, 3, turn=101.0) == [None] * 3
+    loop = Loop().overloaded()
+    loop.end_turn()
+    assert [loop.received() for _ in range(100)] == [None] * 100
 
 
 def test_a_process_that_stood_still_with_few_calls_answers_them() -> None:
-    clock = Clock()
-    overload = Overload(clock)
-    clock.now += 10
-    assert in_turn(overload, 64) == [None] * 64
+    loop = Loop()
+    for _ in range(16):
+        loop.now += 10
+        assert loop.received() is None
+    loop.end_turn()
+    loop.now += 10
+    assert loop.received() is None
 
 
 @pytest.mark.parametrize(
@@ -73,8 +84,4 @@ def test_a_process_that_stood_still_with_few_calls_answers_them() -> None:
     ],
 )
 def test_what_is_no_whole_call_goes_the_ordinary_way(data: bytes) -> None:
-    clock = Clock()
-    overload = Overload(clock)
-    in_turn(overload, 100)
-    clock.now += 1
-    assert overload.refusal(100.0, data) is None
+    assert Loop().overloaded().received(data) is None

@@ -13,8 +13,8 @@ from time import monotonic
 
 LONGEST = 0.25
 """Seconds that a call may wait after the event loop found it."""
-_LEAST = 64
-"""Calls of one turn that are answered however long it takes: a process that the machine let stand still is not overloaded."""
+_LEAST = 16
+"""What comes before it is worth looking at the clock: a process that the machine let stand still is not overloaded."""
 _CALL = b"POST /endpoints/"
 _BODY = b'{"message":"This server has more calls than it can answer in time. Try again later."}'
 _HEAD = (
@@ -28,22 +28,28 @@ _HEAD = (
 
 
 class Overload:
-    """One per worker. A turn of its event loop is known by the time at which it began: uvloop looks at its clock once in each,
-    when it has found the sockets that can be read."""
+    """One per worker. A turn of its event loop is what it does between two looks at its sockets: what is called soon comes at
+    its end, when everything that was found has been read."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._turn = 0.0
+        self._began = 0.0
         self._taken = 0
 
-    def refusal(self, turn: float, data: bytes) -> bytes | None:
+    def refusal(self, data: bytes, call_soon: Callable[[Callable[[], None]], object]) -> bytes | None:
         """The answer to the call that `data` is; None for one that is to be answered, and for whatever is no whole call."""
-        if turn != self._turn:
-            self._turn, self._taken = turn, 0
         self._taken += 1
-        if self._taken <= _LEAST or self._clock() - turn <= LONGEST or not _is_whole_call(data):
+        if self._taken <= _LEAST:
+            if self._taken == _LEAST:
+                self._began = self._clock()
+                call_soon(self._end)
+            return None
+        if self._clock() - self._began <= LONGEST or not _is_whole_call(data):
             return None
         return b"%b%b\r\n\r\n%b" % (_HEAD, _request_id(), _BODY)
+
+    def _end(self) -> None:
+        self._taken = 0
 
 
 def _is_whole_call(data: bytes) -> bool:
