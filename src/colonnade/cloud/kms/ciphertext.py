@@ -11,8 +11,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from colonnade.kernel.sealing import open_sealed, seal
 from colonnade.kernel.errors import ServiceError
+from colonnade.kernel.sealing import open_sealed, seal
 
 _MAGIC = b"CKM\x01"
 

@@ -46,7 +46,7 @@ def _encrypted(
     if algorithm == _SYMMETRIC:
         return ciphertext.encrypt(secret, material.current(document), document["Arn"], plaintext, context)
     _check_no_context(context)
-    from colonnade.cloud.kms.asymmetric import rsa_encrypt
+    from colonnade.kernel.asymmetric import rsa_encrypt
 
     return rsa_encrypt(secret, algorithm, plaintext)
 
@@ -99,7 +99,7 @@ def _decrypted(
 def _rsa_decrypted(
     call: Call, blob: bytes, key_id: str | None, algorithm: str, context: Mapping[str, str]
 ) -> tuple[Document, bytes, int]:
-    from colonnade.cloud.kms.asymmetric import rsa_decrypt
+    from colonnade.kernel.asymmetric import rsa_decrypt
 
     _check_no_context(context)
     if key_id is None:
@@ -203,7 +203,7 @@ def generate_data_key_pair_without_plaintext(call: Call) -> Result:
 
 
 def _data_key_pair(call: Call) -> dict[str, Any]:
-    from colonnade.cloud.kms.asymmetric import make_pair, public_key
+    from colonnade.kernel.asymmetric import make_pair, public_key
 
     document = _symmetric(call)
     rehearsed(call)

@@ -9,10 +9,10 @@ import base64
 import os
 from typing import Any
 
-from colonnade.kernel.sealing import open_sealed, seal
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Keys
+from colonnade.kernel.sealing import open_sealed, seal
 from colonnade.kernel.store import Document
 
 _SIZES = {"SYMMETRIC_DEFAULT": 32, "HMAC_224": 28, "HMAC_256": 32, "HMAC_384": 48, "HMAC_512": 64}
@@ -21,7 +21,7 @@ _SIZES = {"SYMMETRIC_DEFAULT": 32, "HMAC_224": 28, "HMAC_256": 32, "HMAC_384": 4
 def make(spec: str) -> bytes:
     if spec in _SIZES:
         return os.urandom(_SIZES[spec])
-    from colonnade.cloud.kms.asymmetric import make_pair
+    from colonnade.kernel.asymmetric import make_pair
 
     return make_pair(spec)
 

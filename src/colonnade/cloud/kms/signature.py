@@ -12,7 +12,7 @@ from colonnade.kernel.store import Document
 
 @operation("kms", "Sign")
 def sign(call: Call) -> Result:
-    from colonnade.cloud.kms.asymmetric import sign as make
+    from colonnade.kernel.asymmetric import sign as make
 
     document, secret = _signer(call)
     algorithm = call.parameters["SigningAlgorithm"]
@@ -22,7 +22,7 @@ def sign(call: Call) -> Result:
 
 @operation("kms", "Verify")
 def verify(call: Call) -> Result:
-    from colonnade.cloud.kms.asymmetric import verify as holds
+    from colonnade.kernel.asymmetric import verify as holds
 
     document, secret = _signer(call)
     parameters = call.parameters
@@ -58,7 +58,7 @@ def _digested(call: Call) -> bool:
 
 @operation("kms", "GetPublicKey")
 def get_public_key(call: Call) -> Result:
-    from colonnade.cloud.kms.asymmetric import public_key
+    from colonnade.kernel.asymmetric import public_key
 
     document = usable(look_up(call))
     if document["KeySpec"].startswith(("SYMMETRIC", "HMAC")):

@@ -1,4 +1,5 @@
-"""RSA and elliptic curves. Imported only where a call needs them: the library is large, and most servers never do.
+"""RSA and elliptic curves, for KMS. Imported only where a call needs them, and not below `cloud`, whose modules are all imported at the
+start: the library is large, and most servers never need it.
 
 Private keys come and go as PKCS #8, public ones as X.509 SubjectPublicKeyInfo, both DER, as KMS tells them.
 """
