@@ -19,6 +19,10 @@ from colonnade.testing.server import Server, running
 from journeys.team import SCIKIT_LEARN, Team
 
 JOBS = 100_000
+DEEP = 1000
+"""The page far behind, of a hundred jobs each."""
+RARE = 2000
+"""One job in so many has failed."""
 SCRIPT = "import time\nprint(f'first-line {time.time():.6f}', flush=True)\n"
 
 
@@ -83,16 +87,21 @@ def many_jobs(server: Server) -> dict[str, Any]:
     _copy_job(server.data / "store.db", JOBS)
     loaded = time.perf_counter() - began
     sagemaker = server.client("sagemaker")
-    deep = ""
-    for _ in range(20):
+    (first,) = sagemaker.list_training_jobs(MaxResults=1, SortOrder="Ascending")["TrainingJobSummaries"]
+    begin, deep = first["CreationTime"].timestamp(), ""
+    for _ in range(DEEP - 1):
         page = sagemaker.list_training_jobs(MaxResults=100, **({"NextToken": deep} if deep else {}))
         deep = page["NextToken"]
     asked = {
         "newest_100": {"MaxResults": 100},
-        "page_21": {"MaxResults": 100, "NextToken": deep},
+        f"page_{DEEP}": {"MaxResults": 100, "NextToken": deep},
         "by_status": {"MaxResults": 100, "StatusEquals": "Completed"},
+        "by_rare_status": {"MaxResults": 100, "StatusEquals": "Failed"},
         "by_name": {"MaxResults": 100, "SortBy": "Name", "SortOrder": "Ascending"},
         "name_contains": {"MaxResults": 100, "NameContains": "copy-099"},
+        "name_contains_nowhere": {"MaxResults": 100, "NameContains": "no-such-job"},
+        "name_contains_by_name": {"MaxResults": 100, "NameContains": "99", "SortBy": "Name"},
+        "created_before": {"MaxResults": 100, "CreationTimeBefore": begin + 1000, "SortBy": "Status"},
     }
     found: dict[str, Any] = {"jobs": JOBS, "loading_s": round(loaded, 1)}
     for name, parameters in asked.items():
@@ -142,5 +151,7 @@ def _copy_job(database: Path, count: int) -> None:
                 for number in range(first, min(first + 2000, count)):
                     name = f"copy-{number:06d}"
                     arn = row.document["TrainingJobArn"].rpartition("/")[0] + f"/{name}"
+                    status = row.status if number % RARE else "Failed"
                     document = {**row.document, "TrainingJobName": name, "TrainingJobArn": arn}
-                    transaction.put(scope.key(name), document, at=row.created + number, status=row.status)
+                    document["TrainingJobStatus"] = status
+                    transaction.put(scope.key(name), document, at=row.created + number, status=status)
