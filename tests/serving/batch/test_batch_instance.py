@@ -195,7 +195,7 @@ def test_a_model_that_crashes_is_loaded_anew_and_the_rest_goes_on(instance: Inst
 
 
 def test_a_model_that_is_late_is_ended_and_asked_again(instance: Instance) -> None:
-    instance.run({"a": b"hang\n"}, timeout_seconds=2, retries=1)
+    instance.run({"a": b"hang\n"}, timeout_seconds=3, retries=3)
 
     assert instance.outputs == {0: b"<hang>\n"}
 
