@@ -29,6 +29,7 @@ class Fake:
 
     def __init__(self, answer: Callable[[Request], Answer] | None = None) -> None:
         self.alive, self.outstanding, self.drained, self.asked = True, 0, False, 0
+        self.name = f"fake-{id(self)}"
         self._answer = answer or (lambda request: Answer(200, b"ok", "text/csv"))
 
     async def ask(self, request: Request) -> Answer:
@@ -307,3 +308,87 @@ def test_a_direct_call_reaches_the_container_it_names_and_no_other() -> None:
     serial = refusal(chain(says("one"), says("two")), ROW._replace(target_container="c1"))
     assert (serial.code, serial.status) == ("ValidationError", 400)
     assert made.totals()[KEY, "a"].server_errors == 0
+
+
+def named(name: str, instance: Fake) -> Fake:
+    instance.name = name
+    return instance
+
+
+def test_an_instance_that_only_fails_is_left_out_and_the_callers_hardly_notice() -> None:
+    good = named("good", Fake())
+    bad = named("bad", Fake(lambda request: Answer(500, b"broken")))
+    made = router(alone("a", 1, [good, bad]))
+
+    async def calls() -> int:
+        failed = 0
+        for _ in range(200):
+            try:
+                await made.invoke(KEY, ROW)
+            except ServiceError:
+                failed += 1
+        return failed
+
+    failed = asyncio.run(calls())
+
+    print(f"{failed} of 200 calls failed")
+    assert failed == bad.asked == 5
+
+
+def test_a_slow_instance_gets_few_of_the_calls_that_follow_each_other() -> None:
+    class Slow(Fake):
+        async def ask(self, request: Request) -> Answer:
+            await asyncio.sleep(0.05)
+            return await super().ask(request)
+
+    slow = named("slow", Slow())
+    made = router(alone("a", 1, [named("one", Fake()), slow, named("two", Fake())]))
+
+    assert invoked(made, 300) == {"a": 300}
+    assert slow.asked < 30
+
+
+def test_calls_that_shared_a_dying_server_are_asked_again_one_at_a_time_so_that_only_the_guilty_one_fails() -> (
+    None
+):
+    """A server that works on many calls at once, and dies under one of them each time."""
+
+    class Crowded(Fake):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside: list[asyncio.Future[Answer]] = []
+            self.deaths = 0
+
+        async def ask(self, request: Request) -> Answer:
+            self.asked += 1
+            mine: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self.inside.append(mine)
+            if request.body == b"poison":
+                await asyncio.sleep(0.01)
+                self.deaths += 1
+                dead, self.inside = self.inside, []
+                for each in dead:
+                    if not each.done():
+                        each.set_exception(ReplicaLost(suspect=True, among=len(dead)))
+            else:
+                asyncio.get_running_loop().call_later(
+                    0.03, lambda: mine.done() or mine.set_result(Answer(200, b"ok"))
+                )
+            return await mine
+
+    server = Crowded()
+    made = router(alone("a", 1, [server]))
+
+    async def calls() -> list[object]:
+        bodies = [b"poison" if number == 5 else b"row" for number in range(20)]
+        return await asyncio.gather(
+            *(made.invoke(KEY, ROW._replace(body=body)) for body in bodies), return_exceptions=True
+        )
+
+    found = asyncio.run(calls())
+
+    failed = [result for result in found if isinstance(result, BaseException)]
+    assert server.deaths == 2
+    assert len(failed) == 1
+    assert isinstance(found[5], ServiceError)
+    assert "twice" in found[5].message

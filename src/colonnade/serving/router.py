@@ -9,6 +9,7 @@ when a second replica dies under the same call, it is the call's fault, and it i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,6 +35,9 @@ _SMALL = 16 * 1024
 """Bytes of a body that a compiled model answers before anybody would notice."""
 QUEUE = 128
 """Calls of a worker that an instance may have before it; and that may wait for one to come."""
+_TOO_LATE = 504
+"""What an instance is held to have answered that did not answer in time."""
+_NOT_ALONE = contextlib.nullcontext()
 _DEATHS = 2
 """Replicas that may die under a call before it is held to be the reason."""
 
@@ -307,22 +311,30 @@ class Router:
         until: float,
         ask: Ask,
     ) -> ReplicaAnswer:
-        asked = False
+        asked = shared = False
         deaths = 0
-        many = variant.containers[number].many
+        container = variant.containers[number]
+        many = container.many
         try:
             async with asyncio.timeout_at(until):
                 if many is not None:
                     return await self._one_of_many(key, variant, number, many, request)
                 while deaths < _DEATHS:
-                    instance, asked = await self._instance(key, variant, number), True
-                    self._check_queue(route, variant, instance.outstanding)
-                    try:
-                        return await ask(instance, request)
-                    except ReplicaLost as lost:
-                        deaths, asked = deaths + lost.suspect, False
+                    async with container.suspects if shared else _NOT_ALONE:
+                        instance, asked = await self._instance(key, variant, number), True
+                        self._check_queue(route, variant, instance.outstanding)
+                        began = time.perf_counter()
+                        try:
+                            answer = await ask(instance, request)
+                        except ReplicaLost as lost:
+                            deaths, asked = deaths + lost.suspect, False
+                            shared = lost.suspect and lost.among > 1
+                        else:
+                            container.saw(instance, answer.status, time.perf_counter() - began)
+                            return answer
         except TimeoutError:
             if asked:
+                container.saw(instance, _TOO_LATE, self._deadline)
                 raise faults.timed_out(route.place, variant.containers[number].name) from None
             raise faults.unavailable(route.place, variant.name) from None
         return ReplicaAnswer(500, faults.KILLED_TWICE.encode(), "text/plain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from colonnade.serving.faults import (
 )
 from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.instances import Instance, Slot
+from colonnade.serving.outliers import Outliers
 from colonnade.statistics.sketch import Sketch
 
 _SPILL = 8
@@ -92,7 +94,16 @@ class Container:
     """RoutingStrategy RANDOM; otherwise the instance with the fewest unanswered calls is taken."""
     many: ManyModels | None = None
     """Mode MultiModel: each call names its model."""
+    outliers: Outliers = field(default_factory=Outliers)
+    suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by a call under which an instance died that worked on others, too, while it is asked again: if another one dies then, it
+    is that call's doing."""
     _turn: int = 0
+
+    def saw(self, instance: Instance, status: int, seconds: float) -> None:
+        """How one answered, so that the next choice is better; where there is no choice, nobody needs to know."""
+        if len(self.instances) > 1:
+            self.outliers.saw(instance.name, status, seconds)
 
     def pick_for(self, model: str) -> Instance | None:
         """The same one for each call of a model, so that not every instance must hold it: the highest of hashes over both. When
@@ -108,12 +119,14 @@ class Container:
         instances = self.instances
         if len(instances) == 1:
             return instances[0] if instances[0].alive else None
-        alive = [instance for instance in instances if instance.alive]
+        alive: Sequence[Instance] = [instance for instance in instances if instance.alive]
         if not alive:
             return None
+        alive = self.outliers.admitted(alive)
         if self.random_routing:
             return alive[int(rng.random() * len(alive))]
-        loads = [instance.outstanding for instance in alive]
+        burden = self.outliers.burden
+        loads = [instance.outstanding + burden(instance.name) for instance in alive]
         least = min(loads)
         idlest = [instance for instance, load in zip(alive, loads, strict=True) if load == least]
         # Among equals it is each one's turn, or the first would get all of a light load.
