@@ -2,6 +2,8 @@
 
 Each step reads what earlier ones found out about the exchange and adds its own. A step that has nothing to wait for returns
 None, so that the hot path does not pay for a coroutine. Any ServiceError ends the chain and is answered by `errors.py`.
+
+`walk_at_once` goes the same way without waiting, as far as that leads; `walk` goes on from where it stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from colonnade.gateway.exchange import Exchange
 from colonnade.gateway.handlers.authenticate import authenticate
 from colonnade.gateway.handlers.authorise import authorise
 from colonnade.gateway.handlers.identify import identify
-from colonnade.gateway.handlers.invoke import invoke
+from colonnade.gateway.handlers.invoke import at_once, invoke
 from colonnade.gateway.handlers.parse import parse
 from colonnade.gateway.handlers.receive import receive
 from colonnade.gateway.handlers.serialise import serialise
@@ -48,8 +50,11 @@ _WEIGHED: frozenset[Step] = frozenset((authenticate, parse, validate))
 _HEAVY = 512 * 1024
 
 
+_BEFORE_WORK = CHAIN[: CHAIN.index(invoke)]
+
+
 async def walk(exchange: Exchange) -> None:
-    for step in CHAIN:
+    for step in CHAIN[exchange.steps_done :]:
         if len(exchange.body) > _HEAVY and step in _WEIGHED:
             # Nobody else's request waits for a large one to be hashed and taken apart.
             await asyncio.get_running_loop().run_in_executor(exchange.pool, step, exchange)
@@ -57,3 +62,25 @@ async def walk(exchange: Exchange) -> None:
         waiting = step(exchange)
         if waiting is not None:
             await waiting
+
+
+def walk_at_once(exchange: Exchange) -> bool:
+    """On the event loop, for a request whose whole body is there. False when the operation takes a thread, or has to wait."""
+    for step in _BEFORE_WORK:
+        waiting = step(exchange)
+        if waiting is not None:
+            _finish(waiting)
+    exchange.steps_done = len(_BEFORE_WORK)
+    if not at_once(exchange):
+        return False
+    serialise(exchange)
+    return True
+
+
+def _finish(waiting: Awaitable[None]) -> None:
+    """A step that would wait for the body, were it not there."""
+    try:
+        waiting.__await__().__next__()
+    except StopIteration:
+        return
+    raise RuntimeError("a step of the chain waits for more than the request's body")

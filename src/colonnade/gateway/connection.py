@@ -3,21 +3,32 @@
 Whoever writes no whole head, sends a body by the drop or reads no answer is let go after a while, so that connections and
 memory last. What is wrong with HTTP itself is answered like any other refusal: the application is asked for the words, by
 `scope["extensions"]["colonnade.refusal"]`.
+
+A small request is kept until its body is there, and then shown to the application before anything is made for it: most are answered
+at once (`Application.answer_at_once`), in the callback that brought the last byte and in one write. The others go on as ASGI
+has it, with what was found out about them so far in `scope["extensions"]["colonnade.begun"]`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from asyncio.events import TimerHandle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from colonnade.gateway.outgoing import complete
 from colonnade.gateway.refusals import Refusal
 
+if TYPE_CHECKING:
+    from colonnade.gateway.exchange import Exchange, Response
+
 EXTENSION = "colonnade.refusal"
+BEGUN = "colonnade.begun"
+_NEVER_IN_A_HEADER = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Connection(HttpToolsProtocol):
@@ -37,6 +48,8 @@ class Connection(HttpToolsProtocol):
     """For a client that takes nothing of its answer: it may be training on what it has."""
     MOST_HEAD = 64 * 1024
     MOST_HEADERS = 200
+    MOST_AT_ONCE = 64 * 1024
+    """Bytes of a body up to which a request is kept until it is whole."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -47,7 +60,12 @@ class Connection(HttpToolsProtocol):
         self._head_from = self._head_starts_at = self._head_counted_from = 0
         self._in_message = False
         self._stalled_since: float | None = None
-        self._refused = False
+        self._refused = self._leaving = False
+        self._at_once = getattr(self.app, "answer_at_once", None)
+        self._overloaded = getattr(self.app, "refuse_at_once", None)
+        self._kept: bytes | None = None
+        """The body so far of a request that nothing was made for yet."""
+        self._source = self.client[0] if self.client else ""
         self._watch: TimerHandle = self.loop.call_later(self.LOOK_SECONDS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,8 +75,13 @@ class Connection(HttpToolsProtocol):
     # What arrives
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         self._heard = self.loop.time()
+        if self._overloaded is not None and self._is_between_messages():
+            refusal = self._overloaded(data, self.loop.call_soon)
+            if refusal is not None:
+                self._answered = self._heard
+                self.transport.write(refusal)
+                return
         before = self._received
         while data and not self._refused:
             self._received += len(data)
@@ -69,6 +92,10 @@ class Connection(HttpToolsProtocol):
             self._head_counted_from = self._received  # How much of this was head, the parser does not say.
         elif self._received - self._head_counted_from > self.MOST_HEAD:
             self._refuse(Refusal.HEAD_TOO_LARGE)
+
+    def _is_between_messages(self) -> bool:
+        cycle = self.cycle
+        return not self._in_message and not self._refused and (cycle is None or cycle.response_complete)
 
     def _fed(self, data: bytes) -> bytes:
         """What is left to feed: a request to upgrade is answered like any other, and the next may follow it."""
@@ -88,7 +115,10 @@ class Connection(HttpToolsProtocol):
         self._in_message = True
         self._head_since = self._heard
         self._head_from = self._head_starts_at
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self.scope = None  # type: ignore[assignment]  # made when somebody wants it
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > self.MOST_HEADERS or (
@@ -96,19 +126,115 @@ class Connection(HttpToolsProtocol):
         ):
             raise _HeadTooLarge
         self._mark = (self._heard, self._received)
-        super().on_headers_complete()
+        if self._may_be_kept():
+            self._kept = b""
+        else:
+            self._make_scope()
+            super().on_headers_complete()
         self._head_since = None
+
+    def _may_be_kept(self) -> bool:
+        cycle = self.cycle
+        if (
+            self._at_once is None
+            or self.expect_100_continue
+            or (cycle is not None and not cycle.response_complete)
+            or self.flow.write_paused
+            or self.parser.should_upgrade()
+        ):
+            return False
+        for name, value in self.headers:
+            if name == b"transfer-encoding":
+                return False
+            if name == b"content-length" and (len(value) > 9 or int(value) > self.MOST_AT_ONCE):
+                return False
+        return True
+
+    def on_body(self, body: bytes) -> None:
+        if self._kept is None:
+            super().on_body(body)
+        else:
+            self._kept = self._kept + body if self._kept else body
+
+    def _make_scope(self) -> None:
+        """As uvicorn does at each request's begin."""
+        begun = (self.url, self.headers, self.expect_100_continue)
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = begun
+        self.scope["headers"] = self.headers
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_message_complete(self) -> None:
         self._in_message = False
+        if self._kept is None:
+            super().on_message_complete()
+            return
+        body, self._kept = self._kept, None
+        if self.transport.is_closing():
+            return
+        assert self._at_once is not None
+        path, query = self._target()
+        method = self.parser.get_method().decode("ascii")
+        exchange = self._at_once(method, path, query, self.headers, body, self._source)
+        response = exchange.response if exchange is not None else None
+        if exchange is None or response is None or not self._write(exchange, response):
+            self._go_on(exchange, body)
+
+    def _target(self) -> tuple[bytes, bytes]:
+        path, _, query = self.url.partition(b"?")
+        if path.startswith(b"/") and b"#" not in self.url:
+            return path, query
+        parsed = httptools.parse_url(self.url)
+        return parsed.path, parsed.query or b""
+
+    def _go_on(self, exchange: Exchange | None, body: bytes) -> None:
+        """The ordinary way, with a task."""
+        self._make_scope()
+        if exchange is not None:
+            extensions: Any = {BEGUN: exchange}
+            self.scope["extensions"] = extensions
+        super().on_headers_complete()
+        self.cycle.body += body
+        self.cycle.keep_alive = self.cycle.keep_alive and not self._leaving
         super().on_message_complete()
 
+    def _write(self, exchange: Exchange, response: Response) -> bool:
+        """The whole answer, as uvicorn would write it; False for one that comes in pieces, or that uvicorn would not write."""
+        headers, body = response.headers, response.body
+        if not isinstance(body, bytes) or _NEVER_IN_A_HEADER.search(
+            b"".join([value for _, value in headers])
+        ):
+            return False
+        rest = complete(exchange, response, body)
+        keeps = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        parts = [STATUS_LINE[response.status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n" if keeps else b"connection: close\r\n\r\n", rest)
+        self.transport.write(b"".join(parts))
+        self._answered = self._heard
+        self.server_state.total_requests += 1
+        if not keeps or self._leaving:
+            self.transport.close()
+        return True
+
+    def shutdown(self) -> None:
+        """Also a request that is not whole yet is answered."""
+        self._leaving = True
+        if self._kept is None:
+            super().shutdown()
+
     def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer for each response: `_look` sees to idle connections."""
         self._answered = self.loop.time()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def pause_writing(self) -> None:
         self._stalled_since = self.loop.time()
@@ -128,7 +254,9 @@ class Connection(HttpToolsProtocol):
         self._watch = self.loop.call_later(self.LOOK_SECONDS, self._look)
         if self.transport.is_closing() or self._refused:
             return
-        if self._head_since is not None:
+        if self._kept is not None:
+            self._look_at_body(now, ours=False)
+        elif self._head_since is not None:
             if now - self._head_since > self.HEAD_SECONDS:
                 self._refuse(Refusal.TIMEOUT)
         elif self.cycle is None or self.cycle.response_complete:
@@ -136,11 +264,10 @@ class Connection(HttpToolsProtocol):
             if late or now - self._heard > self.IDLE_SECONDS:
                 self.transport.close()
         elif self.cycle.more_body:
-            self._look_at_body(now)
+            self._look_at_body(now, ours=self.flow.read_paused or self.cycle.waiting_for_100_continue)
 
-    def _look_at_body(self, now: float) -> None:
+    def _look_at_body(self, now: float, *, ours: bool) -> None:
         since, received = self._mark
-        ours = self.flow.read_paused or self.cycle.waiting_for_100_continue
         if ours or self._received - received >= self.BODY_LEAST:
             self._mark = (now, self._received)
         elif now - since > self.BODY_SECONDS:
@@ -167,6 +294,14 @@ class Connection(HttpToolsProtocol):
         self._answer(kind)
 
     def _answer(self, kind: Refusal) -> None:
+        scope_now: Any = self.scope
+        if scope_now is None and self.url is not None:
+            self._make_scope()
+        if self._kept is not None:
+            self._kept = None
+            path, query = self._target()
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self.scope["raw_path"], self.scope["query_string"] = path, query
         begun: Any = self.scope  # None before the first request
         scope: Any = {
             "type": "http",

@@ -13,7 +13,7 @@ from colonnade.kernel.ports import Credential
 from colonnade.kernel.streams import ByteStream
 
 if TYPE_CHECKING:
-    from colonnade.gateway.body import IncomingBody
+    from colonnade.gateway.body import ArrivedBody, IncomingBody
     from colonnade.gateway.event_streams import Frames
     from colonnade.gateway.plans import Plan
     from colonnade.gateway.post_form import PostForm
@@ -49,6 +49,8 @@ class Exchange:
     """The client's address."""
     default_region: str
     """For requests that carry no credential scope."""
+    whole: bytes | None = None
+    """The body as it came, when all of it was there with the head; then nothing is left to `receive`."""
     uploads: Executor | None = None
     """Where operations run whose body has yet to come: however slow their clients are, the others have theirs."""
     path: str = ""
@@ -62,13 +64,17 @@ class Exchange:
     body: bytes = b""
     """The whole body, unless the operation streams it."""
     body_read: bool = False
-    stream: IncomingBody | None = None
+    stream: IncomingBody | ArrivedBody | None = None
     post_form: PostForm | None = None
     """When an S3 upload came as a form."""
     credential: Credential | None = None
     call: Call | None = None
     result: Result = field(default_factory=dict)
     response: Response | None = None
+    began: float = 0.0
+    """By the clock that measures, not the one that tells the time."""
+    steps_done: int = 0
+    """How many steps of the chain were taken at once, before anything had to wait."""
 
     @property
     def region(self) -> str:

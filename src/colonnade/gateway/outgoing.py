@@ -14,18 +14,31 @@ from colonnade.kernel.streams import ByteStream
 _BODILESS = (204, 304)
 
 
-async def send_response(exchange: Exchange, response: Response, send: Send) -> None:
+def complete(exchange: Exchange, response: Response, body: bytes) -> bytes:
+    """Add the headers that every response has; what is left to send after them."""
     headers = response.headers
     headers.extend(_request_ids(exchange))
+    if response.status in _BODILESS:
+        return b""
+    if exchange.method != "HEAD":
+        _set_length(headers, len(body))
+        return body
+    if not _has_length(headers):
+        _set_length(headers, len(body))
+    return b""
+
+
+async def send_response(exchange: Exchange, response: Response, send: Send) -> None:
+    body = response.body
+    headers = response.headers
     if _unread_expectation(exchange):
         headers.append((b"connection", b"close"))
-    body = response.body
     if isinstance(body, bytes):
-        if response.status not in _BODILESS and not (exchange.method == "HEAD" and _has_length(headers)):
-            _set_length(headers, len(body))
+        rest = complete(exchange, response, body)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if response.status in _BODILESS else body})
+        await send({"type": "http.response.body", "body": rest})
         return
+    headers.extend(_request_ids(exchange))
     if isinstance(body, Frames):
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await _send_frames(exchange, body, send)

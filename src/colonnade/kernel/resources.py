@@ -335,6 +335,7 @@ class Resource:
                 effect=self.effect,
                 module=str(caller.f_globals["__name__"]),
                 line=caller.f_lineno,
+                at_once=partial(function, self) if verb == "Describe" else None,
             )
 
     def describe(self, call: Call) -> Result:

@@ -1,4 +1,4 @@
-"""Run the operation: synchronous ones in the bounded pool, asynchronous ones (the hot path) on the loop itself."""
+"""Run the operation: at once where it can, else synchronous ones in the bounded pool, asynchronous ones on the loop itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ from typing import cast
 from colonnade.gateway.exchange import Exchange
 from colonnade.kernel import operations
 from colonnade.kernel.operations import Handler, Result
+
+
+def at_once(exchange: Exchange) -> bool:
+    """False when the operation must wait for something: then `invoke` does."""
+    plan, call = exchange.plan, exchange.call
+    assert plan is not None
+    assert call is not None
+    handler = operations.find(plan.service, plan.operation).at_once
+    if handler is None:
+        return False
+    result = handler(call)
+    if result is None:
+        return False
+    exchange.result = result
+    return True
 
 
 async def invoke(exchange: Exchange) -> None:
