@@ -97,7 +97,9 @@ class Publisher:
 
 def data_of(endpoint: Key, variant: str, counters: Counters, at: float) -> Iterator[Datum]:
     """SageMaker Developer Guide, "Metrics for monitoring SageMaker AI with CloudWatch"."""
-    dimensions = (("EndpointName", endpoint.name), ("VariantName", variant))
+    dimensions: Dimensions = (("EndpointName", endpoint.name), ("VariantName", variant))
+    if endpoint.type == "InferenceComponent":
+        dimensions = (("InferenceComponentName", endpoint.name),)
     calls, clients, servers = counters.invocations, counters.client_errors, counters.server_errors
 
     def datum(name: str, values: Sketch, unit: str, more: Dimensions = ()) -> Datum:

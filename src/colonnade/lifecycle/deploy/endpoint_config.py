@@ -10,7 +10,7 @@ from colonnade.kernel.operations import Call, Effect, Result, operation
 from colonnade.kernel.passed_roles import check_pass_role
 from colonnade.kernel.resources import Refusal, Resource
 from colonnade.lifecycle.deploy.endpoint import asynchronous, capture
-from colonnade.lifecycle.deploy.model.operations import MODELS
+from colonnade.lifecycle.deploy.model.operations import MODELS, containers_of, is_multi_model
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
 from colonnade.serving.machines import machine
 
@@ -70,7 +70,12 @@ def _check(call: Call, variant: Mapping[str, Any]) -> None:
         if member not in variant:
             raise validation(f"Variant {variant['VariantName']} must give {member}.")
     if "ModelName" in variant:
-        MODELS.find(call.platform, MODELS.key(call, variant["ModelName"]))
+        model = MODELS.find(call.platform, MODELS.key(call, variant["ModelName"])).document
+        if "AsyncInferenceConfig" in call.parameters and is_multi_model(containers_of(model)[0]):
+            raise validation(
+                f"The model of variant {variant['VariantName']} is of Mode MultiModel, and requests of an asynchronous endpoint "
+                "name no TargetModel: leave AsyncInferenceConfig out."
+            )
 
 
 def _check_shared(call: Call, variants: Sequence[Mapping[str, Any]]) -> None:
@@ -87,6 +92,10 @@ def _check_shared(call: Call, variants: Sequence[Mapping[str, Any]]) -> None:
             "ExecutionRoleArn must be given for variants without a ModelName (inference components)."
         )
     check_pass_role(call, call.parameters["ExecutionRoleArn"], "sagemaker.amazonaws.com")
+    if "AsyncInferenceConfig" in call.parameters:
+        raise validation(
+            "An asynchronous endpoint hosts no inference components: give its variants a ModelName."
+        )
     if capture.is_on(call.parameters):
         raise not_yet("DataCaptureConfig with inference components", "Leave it out.")
     for variant in shared:

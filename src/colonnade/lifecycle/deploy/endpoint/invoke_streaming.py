@@ -8,12 +8,12 @@ from typing import Any, cast
 from colonnade.kernel.operations import Call, Handler, Result, operation
 from colonnade.kernel.store import Key
 from colonnade.kernel.streams import Event
+from colonnade.lifecycle.deploy.endpoint.invoke import component_key
 from colonnade.serving import faults
 from colonnade.serving.router import Invocation, Router
 from colonnade.serving.streams import Streamed
 
 _NOT_OFFERED = {
-    "InferenceComponentName": "streams of inference components are not implemented yet.",
     "SessionId": "stateful sessions are not implemented yet.",
 }
 
@@ -24,8 +24,12 @@ async def _invoke_endpoint_with_response_stream(call: Call) -> Result:
         if member in parameters:
             raise faults.not_offered(member, why)
     name, given = parameters["EndpointName"], parameters.get
-    answer = await call.platform.the(Router).stream(
-        Key(call.partition, call.account, call.region, "sagemaker", "Endpoint", name.lower()),
+    router = call.platform.the(Router)
+    key = Key(call.partition, call.account, call.region, "sagemaker", "Endpoint", name.lower())
+    if "InferenceComponentName" in parameters:
+        key = component_key(router, key, name, parameters["InferenceComponentName"])
+    answer = await router.stream(
+        key,
         Invocation(
             given("Body", b""),
             given("ContentType", ""),

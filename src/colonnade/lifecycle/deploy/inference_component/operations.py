@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from colonnade import runtimes
 from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.reconcile import wake
@@ -21,6 +20,7 @@ from colonnade.lifecycle.deploy.inference_component.states import (
 )
 from colonnade.lifecycle.deploy.model.operations import (
     MODELS,
+    check_server,
     containers_of,
     hostnames_of,
     is_multi_model,
@@ -41,7 +41,6 @@ _NOT_YET_IN_COMPUTE = {
     "AcceleratorPartitionType": "Leave it out.",
     "MaxMemoryRequiredInMb": "Memory is accounted for, and not limited: leave it out.",
 }
-_NOT_YET_IN_STARTUP = {"ModelDataDownloadTimeoutInSeconds": "Leave it out."}
 
 
 @operation("sagemaker", "CreateInferenceComponent")
@@ -163,7 +162,6 @@ def _checked(call: Call, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     if "ComputeResourceRequirements" not in specification:
         raise validation("Specification must give ComputeResourceRequirements.")
     refuse(specification["ComputeResourceRequirements"], _NOT_YET_IN_COMPUTE)
-    refuse(specification.get("StartupParameters", {}), _NOT_YET_IN_STARTUP)
     if ("ModelName" in specification) == ("Container" in specification):
         raise validation("Specification must give either a ModelName or a Container.")
     return specification
@@ -217,8 +215,8 @@ def _container(
     refuse(given, {"ContainerMetricsConfig": "Leave it out."})
     if not given.get("Image"):
         raise validation("Specification.Container must name an Image.")
-    runtimes.find(given["Image"])
     definition = {"Image": given["Image"], "Environment": given.get("Environment", {})}
     if given.get("ArtifactUrl"):
         definition["ModelDataUrl"] = given["ArtifactUrl"]
+    check_server(definition)
     return definition, on["role"]

@@ -100,11 +100,11 @@ def _check_container(container: Mapping[str, Any]) -> None:
         raise validation("MultiModelConfig is for containers of Mode MultiModel.")
     if not container.get("Image"):
         raise validation("Each container of a model must name an Image.")
-    _check_server(container)
+    check_server(container)
     processes_of(container)
 
 
-def _check_server(container: Mapping[str, Any]) -> None:
+def check_server(container: Mapping[str, Any]) -> None:
     """That something is known to serve the container."""
     environment = container.get("Environment", {})
     runtimes.serving(container["Image"], environment)
