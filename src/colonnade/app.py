@@ -70,12 +70,16 @@ def load_operations() -> None:
 def run_worker(settings: Settings, fd: int) -> None:
     """A gateway worker on the supervisor's listening socket."""
     from colonnade.kernel.sockets import SocketSignals
+    from colonnade.serving.crashes import mark_what_crashed, witness
 
     told = _Told()
     signals = SocketSignals(settings.data / "run" / "signals", f"worker-{os.getpid()}")
     platform = _platform(settings, _store(settings), signals)
     load_operations()
+    mark_what_crashed(settings.data / "run" / "predicting")
+    witness.open(settings.data / "run" / "predicting")
     _serve(settings, platform, fd, told)
+    witness.close()
     signals.close()
     platform.store.close()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import signal
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from colonnade.testing.server import running
 from journeys.team import BUCKET, SCIKIT_LEARN, Team, wait_for
@@ -125,3 +129,50 @@ def test_a_killed_replica_is_replaced_while_calls_keep_succeeding(team: Team) ->
 
     assert before not in seen
     assert len(seen) == 1
+
+
+def test_a_compiled_model_that_takes_a_worker_down_goes_on_in_a_process_of_its_own(team: Team) -> None:
+    job = team.train()
+    assert team.ended(job)["TrainingJobStatus"] == "Completed"
+    endpoint = team.deploy(team.model(job))
+    server = team.server
+    runtime = server.client("sagemaker-runtime")
+    notes = server.data / "run" / "predicting"
+
+    def predicting() -> list[int]:
+        """Workers that are in the middle of a prediction."""
+        return [int(path.name) for path in notes.iterdir() if path.name.isdigit() and _noted(path)]
+
+    def ask_for_long() -> None:
+        """More rows than are predicted in a moment; the worker falls under it, so nothing comes back."""
+        with contextlib.suppress(BotoCoreError, ClientError):
+            runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body="0.9,0.1\n" * 700_000)
+
+    with ThreadPoolExecutor(1) as one:
+        asked = one.submit(ask_for_long)
+        (worker,) = wait_for(predicting, bool)
+        os.kill(worker, signal.SIGSEGV)
+        asked.result(120)
+
+    def natively() -> bool:
+        """A process of its own has taken over."""
+        return any("endpoint-" in path.name for path in server.data.glob("work/**/*"))
+
+    wait_for(natively, bool)
+
+    def score() -> float:
+        try:
+            answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body="0.9,0.1")
+        except (BotoCoreError, ClientError):
+            return 0.0
+        return float(answer["Body"].read())
+
+    assert wait_for(score, lambda found: found > 0.5)
+    assert list(server.data.glob("models/*/compiled-xgboost/crashed"))
+    team.in_service(endpoint)
+
+
+def _noted(path: Path) -> bool:
+    """As the server's `crashes` writes it: a place for each thread, the first byte of which counts."""
+    notes = path.read_bytes()
+    return any(notes[place] for place in range(0, len(notes), 1024))

@@ -14,6 +14,7 @@ from typing import Literal
 
 from colonnade.executors import Environment, Executor, Input, Limits, Observation, Phase, Work
 from colonnade.serving.artifacts import Artifacts
+from colonnade.serving.crashes import crashed
 
 _OUTPUT = "output/compiled"
 _SECONDS = 600.0
@@ -54,6 +55,8 @@ def _step(artifacts: Artifacts, executor: Executor, digest: str, runtime: str) -
 
 
 def _found(folder: Path) -> Compilation:
+    if why := crashed(folder):
+        return Compilation("native", reason=f"served natively: as ONNX it ended the server's process ({why})")
     description = json.loads((folder / "compiled.json").read_text(encoding="utf-8"))
     if description["kind"] == "onnx":
         return Compilation("compiled", folder)

@@ -29,6 +29,7 @@ from colonnade.kernel.store import Key
 from colonnade.serving.asynchronous import terms as asynchronous
 from colonnade.serving.capture import Capture, Recorder, Terms
 from colonnade.serving.connection import ReplicaLost
+from colonnade.serving.crashes import Noted, crashed, witness
 from colonnade.serving.faults import Place
 from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.hosted.library import Library
@@ -96,8 +97,12 @@ class Snapshot:
                 for capture in captured:
                     self._recorder.finish(capture.terms.spool)
                 return
-            models = _load_models(stored.document, self._known_models(endpoint))
-            self._on_loop(self._install(endpoint, stored.document, models, strict=strict))
+            document = stored.document
+            if not strict and _crashing(document):
+                document = _without_crashing(document)
+                wake(self._platform, endpoint)
+            models = _load_models(document, self._known_models(endpoint))
+            self._on_loop(self._install(endpoint, document, models, strict=strict))
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
@@ -188,13 +193,40 @@ def _load_models(document: Mapping[str, Any], known: Mapping[str, Slot]) -> dict
     return slots
 
 
+def _crashing(document: Mapping[str, Any]) -> bool:
+    return any("compiled" in one and crashed(Path(one["compiled"])) for one in _described(document))
+
+
+def _without_crashing(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The route without its instances that took a worker down. Calls wait until the endpoint has others in their place."""
+
+    def behaves(one: Mapping[str, Any]) -> bool:
+        return "compiled" not in one or not crashed(Path(one["compiled"]))
+
+    variants = [
+        {
+            **variant,
+            "containers": [
+                {**container, "instances": [one for one in container["instances"] if behaves(one)]}
+                for container in variant["containers"]
+            ],
+        }
+        for variant in document["variants"]
+    ]
+    return {**document, "variants": variants}
+
+
 def _ready_model(instance: Mapping[str, Any]) -> Predicts:
     # Late: a worker without compiled models does without onnxruntime, numpy and their 30 MB.
     from colonnade.serving.compiled.predictor import Predictor
 
-    model = Predictor(Path(instance["compiled"]), instance.get("environment"))
-    model.check()
-    return model
+    folder = Path(instance["compiled"])
+    if why := crashed(folder):
+        raise RuntimeError(f"the compiled model {folder} took a worker down ({why})")
+    with witness.noting(folder):
+        model = Predictor(folder, instance.get("environment"))
+        model.check()
+    return Noted(model, folder)
 
 
 async def _open(replica: Replica, *, strict: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from colonnade.kernel.platform import Platform
@@ -16,6 +17,7 @@ from colonnade.kernel.store import Document, Key
 from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, hosted_models, routes, states
 from colonnade.lifecycle.deploy.endpoint.replicas import Replicas, memory_bytes
 from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
+from colonnade.serving.crashes import crashed
 
 _SOON, _WATCHING, _DELIVERING = 0.1, 1.0, 5.0
 _ENVIRONMENT = (
@@ -56,6 +58,9 @@ def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas)
     """Keep what is served alive; bring up what comes, and switch to it once all of it is ready."""
     live, coming = document.get("_live"), document.get("_next")
     if live is not None:
+        if any(_has_crashed(container) for container in _containers(live)):
+            states.host(key).update(platform, key, _set_apart)
+            return Again(0.0)
         current = _route(replicas, live, serving=True)
         if current is not None and routes.tell(platform, key, document, current):
             return Again(_SOON)
@@ -71,6 +76,23 @@ def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas)
     if not wanted:
         return Again(_DELIVERING) if capturing else Done()
     return Again(_WATCHING if all_ready else _SOON)
+
+
+def _containers(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [container for variant in plan["variants"] for container in variant["containers"]]
+
+
+def _has_crashed(container: Mapping[str, Any]) -> str:
+    prepared = container["prepared"]
+    return crashed(Path(prepared["folder"])) if prepared["kind"] == "compiled" else ""
+
+
+def _set_apart(document: Document) -> None:
+    """A compiled model that took a worker down goes on in processes of its own, answered by its library."""
+    for container in _containers(document["_live"]):
+        if why := _has_crashed(container):
+            reason = f"served natively: as ONNX it ended the server's process ({why})"
+            container["prepared"] = {**container["prepared"], "kind": "native", "reason": reason}
 
 
 def _bring_up(
