@@ -104,6 +104,32 @@ def test_an_explicit_deny_of_the_key_policy_wins(cloud: Cloud, kms: Any, key: st
         ann.encrypt(KeyId=key, Plaintext=b"x")
 
 
+def test_conditions_of_the_key_and_the_request_hold(cloud: Cloud, kms: Any, key: str) -> None:
+    ann = cloud.client("kms", cloud.user("ann", {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}))
+    deny = {"Effect": "Deny", "Principal": "*", "Resource": "*"}
+    grants = {"StringEquals": {"kms:GranteePrincipal": "arn:aws:iam::123456789012:user/bob"}}
+    symmetric = {"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT"}}
+    kms.put_key_policy(
+        KeyId=key,
+        Policy=policy(
+            {**deny, "Action": "kms:CreateGrant", "Condition": grants},
+            {**deny, "Action": "kms:DescribeKey", "Condition": symmetric},
+        ),
+    )
+    asked = {"KeyId": key, "Operations": ["Encrypt"]}
+
+    assert not allowed(ann.create_grant, **asked, GranteePrincipal="arn:aws:iam::123456789012:user/bob")
+    assert allowed(ann.create_grant, **asked, GranteePrincipal="arn:aws:iam::123456789012:user/ann")
+    assert not allowed(ann.describe_key, KeyId=key)
+    unknown = {
+        **deny,
+        "Action": "kms:*",
+        "Condition": {"Null": {"kms:RecipientAttestation:ImageSha384": "true"}},
+    }
+    with pytest.raises(ClientError, match="kms:RecipientAttestation:ImageSha384"):
+        kms.put_key_policy(KeyId=key, Policy=policy(unknown))
+
+
 def test_a_grant_lets_in_until_it_is_revoked(cloud: Cloud, kms: Any, key: str) -> None:
     ann = cloud.client("kms", cloud.user("ann"))
     granted = kms.create_grant(

@@ -178,6 +178,13 @@ def test_policies_that_cannot_be_are_refused(root: Any, bucket: str, bad: dict[s
         put(root, bucket, {**statement(bucket, "Allow", {"AWS": ANN}, "s3:GetObject"), **bad})
 
 
+def test_a_condition_that_nobody_would_check_is_refused(root: Any, bucket: str) -> None:
+    condition = {"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}
+
+    with pytest.raises(ClientError, match=r"NotImplemented.*s3:ExistingObjectTag/secret"):
+        put(root, bucket, statement(bucket, "Deny", "*", "s3:GetObject", Condition=condition))
+
+
 def test_public_policies_can_be_blocked(root: Any, bucket: str) -> None:
     public = statement(bucket, "Allow", "*", "s3:GetObject")
     limited = {**public, "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}

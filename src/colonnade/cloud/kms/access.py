@@ -48,6 +48,7 @@ def judge(call: Call, action: str, resource: str, context: Mapping[str, Any] | N
         stored = by_arn(reader, resource)
         if stored is None or stored.key.account != call.principal.account:
             return Decision(Outcome.IMPLICIT_DENY)
+        known |= {name: stored.document[member] for name, member in OF_KEY.items()}
         tags = stored.document.get("_Tags", {})
         known |= {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
         policy = parse(stored.document["_Policy"], Kind.RESOURCE)
@@ -57,6 +58,21 @@ def judge(call: Call, action: str, resource: str, context: Mapping[str, Any] | N
         return decision
 
 
+OF_KEY = {"kms:KeySpec": "KeySpec", "kms:KeyUsage": "KeyUsage", "kms:KeyOrigin": "Origin"}
+OF_REQUEST = {
+    "kms:EncryptionAlgorithm": "EncryptionAlgorithm",
+    "kms:SigningAlgorithm": "SigningAlgorithm",
+    "kms:MacAlgorithm": "MacAlgorithm",
+    "kms:MessageType": "MessageType",
+    "kms:DataKeyPairSpec": "KeyPairSpec",
+    "kms:GrantOperations": "Operations",
+    "kms:GranteePrincipal": "GranteePrincipal",
+    "kms:RetiringPrincipal": "RetiringPrincipal",
+    "kms:ScheduleKeyDeletionPendingWindowInDays": "PendingWindowInDays",
+    "kms:BypassPolicyLockoutSafetyCheck": "BypassPolicyLockoutSafetyCheck",
+}
+
+
 def _conditions(call: Call, action: str) -> dict[str, Any]:
     """https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html"""
     context = context_of(call, action)
@@ -64,6 +80,10 @@ def _conditions(call: Call, action: str) -> dict[str, Any]:
     known |= {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
     if context:
         known["kms:EncryptionContextKeys"] = list(context)
+    known |= {
+        name: call.parameters[member] for name, member in OF_REQUEST.items() if member in call.parameters
+    }
+    known["kms:GrantIsForAWSResource"] = "via" in call.details
     if "via" in call.details:
         known["kms:ViaService"] = call.details["via"]
     if str(call.parameters.get("KeyId", "")).startswith("alias/"):

@@ -13,7 +13,7 @@ import msgspec
 from colonnade.cloud.s3.access import on_bucket
 from colonnade.cloud.s3.encryption import KMS, check_kind
 from colonnade.cloud.s3.index import bucket_of, put_bucket
-from colonnade.cloud.s3.refusals import invalid_argument, refusal
+from colonnade.cloud.s3.refusals import invalid_argument, not_built, refusal
 from colonnade.kernel.operations import Call, Result, operation
 
 
@@ -22,6 +22,8 @@ def put(call: Call) -> Result:
     rules = call.parameters["ServerSideEncryptionConfiguration"].get("Rules") or []
     if len(rules) != 1 or "ApplyServerSideEncryptionByDefault" not in rules[0]:
         raise refusal("MalformedXML")
+    if set((rules[0].get("BlockedEncryptionTypes") or {}).get("EncryptionType") or ()) - {"NONE"}:
+        raise not_built("blocking kinds of encryption (BlockedEncryptionTypes)")
     default = dict(rules[0]["ApplyServerSideEncryptionByDefault"])
     check_kind(default["SSEAlgorithm"])
     if default.get("KMSMasterKeyID") and default["SSEAlgorithm"] != KMS:

@@ -10,8 +10,8 @@ import msgspec
 
 from colonnade.cloud.s3.access import bucket_arn, on_bucket
 from colonnade.cloud.s3.index import bucket_of, put_bucket
-from colonnade.cloud.s3.policies import changed
-from colonnade.cloud.s3.refusals import refusal
+from colonnade.cloud.s3.policies import KNOWN, changed
+from colonnade.cloud.s3.refusals import not_built, refusal
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.policy import Kind, MalformedPolicyDocument, parse
 
@@ -61,6 +61,10 @@ def _checked(call: Call) -> str:
         policy = parse(text, Kind.RESOURCE)
     except MalformedPolicyDocument as error:
         raise refusal("MalformedPolicy", error.message) from None
+    known = {name.lower() for name in KNOWN}
+    for name in policy.condition_names:
+        if name.lower().startswith("s3:") and name.lower() not in known:
+            raise not_built(f"the condition key {name}, so that a policy with it would not hold")
     arn = bucket_arn(call, call.parameters["Bucket"])
     for statement in policy.statements:
         for action in statement.actions:

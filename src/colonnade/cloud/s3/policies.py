@@ -33,6 +33,10 @@ _HEADERS = {
 }
 
 
+KNOWN = frozenset({*_HEADERS.values(), "s3:prefix", "s3:delimiter", "s3:max-keys"})
+"""Condition keys of S3 that requests have here."""
+
+
 class Policies:
     """Of one platform."""
 

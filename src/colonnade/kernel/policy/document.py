@@ -73,6 +73,11 @@ class Policy:
     statements: tuple[Statement, ...]
     text: str
 
+    @property
+    def condition_names(self) -> frozenset[str]:
+        """The keys that its conditions ask for, as they are spelled."""
+        return frozenset(condition.name for each in self.statements for condition in each.conditions)
+
 
 @lru_cache(maxsize=4096)
 def parse(text: str, kind: Kind = Kind.IDENTITY, name: str = "") -> Policy:
