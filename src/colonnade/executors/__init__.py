@@ -56,6 +56,8 @@ class Limits:
     """Wall clock from the command's start; then the stop sequence runs."""
     stop_grace_seconds: float = 120.0
     """Between SIGTERM and SIGKILL: 120 for training, 30 for serving."""
+    memory_bytes: int | None = None
+    """Private memory that each of its processes may ask for; what is beyond is refused to it."""
 
 
 @dataclass(frozen=True, slots=True)

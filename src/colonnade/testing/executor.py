@@ -278,6 +278,13 @@ class ExecutorContract:
         assert (end.timed_out, end.stopped) == (True, False)
         assert 0.3 <= end.usage.wall_seconds < 300
 
+    def test_memory_is_limited_and_what_is_beyond_is_refused(self, executor: Executor) -> None:
+        code = "x = bytearray(1 << 28); print('some', flush=True); y = bytearray(1 << 30)"
+        executor.start(script(code, limits=Limits(memory_bytes=1 << 30)))
+        end = ended(executor)
+        printed = [event.message for event in executor.logs("work-1").events]
+        assert (end.exit_code, printed[0], printed[-1]) == (1, "some", "MemoryError")
+
     def test_use_is_metered(self, executor: Executor) -> None:
         code = "x = bytearray(80_000_000)\nimport time\nwhile time.process_time() < 0.3: pass"
         executor.start(script(code))

@@ -444,3 +444,47 @@ def test_model_data_that_is_not_fetched_in_time_fails_the_endpoint_and_names_the
         'Failed to download model data for container "primary" from URL: "s3://models/late.tar.gz"'
     )
     assert "longer than 60 seconds" in reason
+
+
+GREEDY = """
+def model_fn(model_dir):
+    return WHEN
+
+def input_fn(body, content_type):
+    return body
+
+def predict_fn(data, model):
+    return len(bytearray(6 << 30)) if data == "much" else len(data)
+"""
+
+
+def test_a_model_too_big_for_its_instance_fails_its_own_endpoint_and_the_others_go_on(bench: Bench) -> None:
+    bench.script_model("small", GREEDY.replace("WHEN", "1"))
+    bench.script_model("big", GREEDY.replace("WHEN", "bytearray(6 << 30)"))
+    for name in ("small", "big"):
+        bench.config(name, {"ModelName": name, "InstanceType": "ml.t2.medium"})
+        bench.endpoint(name, name)
+    bench.settled("small")
+
+    failed = bench.settled("big", "Failed")
+
+    assert "did not pass the ping health check" in failed["FailureReason"]
+    log = bench.logs.text("/aws/sagemaker/Endpoints/big")
+    assert "MemoryError" in log
+    assert "On ml.t2.medium it has 4096 MiB of memory." in log
+    assert as_json(bench.invoke("small", b"row", Accept="application/json")) == 3
+
+
+def test_a_call_that_wants_more_memory_than_the_instance_has_is_a_model_error_and_the_next_is_answered(
+    bench: Bench,
+) -> None:
+    bench.script_model("small", GREEDY.replace("WHEN", "1"))
+    bench.config("small", {"ModelName": "small", "InstanceType": "ml.t2.medium"})
+    bench.endpoint("small", "small")
+    bench.settled("small")
+
+    with pytest.raises(ServiceError) as refused:
+        bench.invoke("small", b"much")
+
+    assert "MemoryError" in refused.value.message
+    assert as_json(bench.invoke("small", b"row", Accept="application/json")) == 3

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str]) -> None:
         namespace.enter(entry)
     processes.gain_no_privileges()
     processes.die_with(entry["runner"])
+    processes.take_no_more_than(entry.get("memory"))
     command: list[str] = entry["command"]
     try:
         os.chdir(entry["directory"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -39,6 +40,14 @@ def die_with(parent: int) -> None:
 
 def gain_no_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def take_no_more_than(memory: int | None) -> None:
+    """Bound what this process, and each that it starts, may ask for; and be the first to go when the machine has no more."""
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def signal_group(leader: int, number: int) -> None:

@@ -232,6 +232,7 @@ class Runner:
             "temporary": str(self.folder.temporary), "hide": given["hide"], "shown": self.shown,
             "keep": [*given["keep"], *([str(self.overlay)] if self.overlay else [])],
             "directory": namespace.CONTRACT if self.isolated else str(self.folder.ml),
+            "memory": given["limits"].get("memory_bytes"),
         }  # fmt: skip
         write_json(self.folder.path / "entry.json", entry)
         return subprocess.Popen(

@@ -48,6 +48,7 @@ def specify(work: Work, folder: WorkFolder) -> dict[str, Any]:
         "limits": {
             "max_runtime_seconds": work.limits.max_runtime_seconds,
             "stop_grace_seconds": work.limits.stop_grace_seconds,
+            "memory_bytes": work.limits.memory_bytes,
         },
         "passed": passed_variables(os.environ),
     }

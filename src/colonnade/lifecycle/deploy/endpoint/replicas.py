@@ -128,7 +128,7 @@ class Replicas:
         if not state["ready"]:
             exits = state["exits"] + 1
             if not serving and (exits >= _MOST_EXITS or not seen.staged):
-                self._say(work, state, seen.failure)
+                self._say(work, state, seen.failure or _end_of(seen, variant))
                 raise _unhealthy(state)
             wait = 0.0 if exits < _MOST_EXITS else min(0.5 * 2 ** (exits - _MOST_EXITS), _SLOWEST_RESTART)
             if seen.ended is not None and time.time() - seen.ended < wait:
@@ -209,7 +209,7 @@ class Replicas:
             },
             folders=["model"],
             archives=archives,
-            limits=Limits(stop_grace_seconds=_GRACE),
+            limits=Limits(stop_grace_seconds=_GRACE, memory_bytes=memory_bytes(variant["instance_type"])),
             serves=True,
         )
 
@@ -232,6 +232,14 @@ def _address(prepared: Mapping[str, Any], told: str) -> str:
     if prepared["kind"] != "http" or not told:
         return told
     return f"http+{told}" if told.startswith("unix:") else f"http:{told.removeprefix('tcp:')}"
+
+
+def _end_of(seen: Observation, variant: Mapping[str, Any]) -> str:
+    mib = memory_bytes(variant["instance_type"]) >> 20
+    return (
+        f"The process ended with exit code {seen.exit_code} before it answered a ping. On {variant['instance_type']} it has "
+        f"{mib} MiB of memory."
+    )
 
 
 def _unhealthy(state: Mapping[str, Any]) -> Broken:
