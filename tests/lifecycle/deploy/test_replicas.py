@@ -33,13 +33,20 @@ VARIANT = {
     "generation": 1,
     "count": 1,
     "startup_seconds": 60,
+    "instance_type": "ml.m5.large",
     "role": "",
     "containers": [
         {
             "hostname": "primary",
             "definition": {"Image": "x", "Environment": {"MINE": "1"}},
             "processes": 1,
-            "prepared": {"kind": "script", "runtime": "scikit-learn", "model": "", "code": ""},
+            "prepared": {
+                "kind": "script",
+                "runtime": "scikit-learn",
+                "model": "",
+                "code": "",
+                "script": True,
+            },
         }
     ],
 }
@@ -103,6 +110,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     yield Stage(tmp_path, monkeypatch)
     subject._last_answer.clear()
     subject._last_probe.clear()
+    subject._first_seen.clear()
 
 
 def test_a_replica_is_ready_when_it_answers_and_not_before(stage: Stage) -> None:
@@ -117,13 +125,50 @@ def test_a_replica_is_ready_when_it_answers_and_not_before(stage: Stage) -> None
     assert work.variables["MINE"] == "1"
 
 
-def test_one_that_does_not_answer_within_the_variants_time_is_broken(stage: Stage) -> None:
+def test_one_that_does_not_answer_within_the_variants_time_is_broken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.answering = False
     stage.step()
-    stage.ends(Observation(Phase.RUNNING, started=time.time() - 61, address="unix:/here"))
+    assert stage.step() is None
+    began = time.monotonic()
+    monkeypatch.setattr(subject.time, "monotonic", lambda: began + 61)
 
     with pytest.raises(Broken, match="production variant a did not pass the ping health check"):
         stage.step()
+
+
+@pytest.mark.parametrize("seconds", [-86_400, 86_400])
+def test_a_jump_of_the_clock_takes_no_time_from_one_that_is_coming_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    stage.answering = False
+    stage.step()
+    now = time.time()
+    monkeypatch.setattr(subject.time, "time", lambda: now + seconds)
+    assert stage.step() is None
+    stage.answering = True
+
+    assert stage.step() == Ready("unix:/here")
+
+
+def test_a_jump_of_the_clock_keeps_no_replacement_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.ready()
+    for _ in range(8):
+        stage.ends()
+        stage.step(serving=True)
+        stage.step(serving=True)
+    now = time.time()
+    stage.ends(Observation(Phase.ENDED, started=now, ended=now, exit_code=1))
+    before = len(stage.executor.started)
+    monkeypatch.setattr(subject.time, "time", lambda: now - 86_400)
+
+    stage.step(serving=True)
+    stage.step(serving=True)
+
+    assert len(stage.executor.started) == before + 1
 
 
 def test_one_that_keeps_ending_is_broken_at_the_third_time(stage: Stage) -> None:

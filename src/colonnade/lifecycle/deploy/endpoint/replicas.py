@@ -39,6 +39,8 @@ _MODULES = {"http": "colonnade.serving.replica.program"}
 _last_answer: dict[str, float] = {}
 """When a ready replica last answered this process (monotonic), by its work's id. Lost with the process, and no harm done."""
 _last_probe: dict[str, float] = {}
+_first_seen: dict[str, float] = {}
+"""When a replica that is not ready yet was first seen to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,9 @@ class Replicas:
         if seen.address and probe.answers(seen.address):
             state.update(ready=True, exits=0)
             return Ready(seen.address)
-        if seen.started is not None and time.time() - seen.started > variant["startup_seconds"]:
+        # Since this process first saw it: the machine's clock may be set meanwhile.
+        now = time.monotonic()
+        if now - _first_seen.setdefault(work, now) > variant["startup_seconds"]:
             if not serving:
                 raise _unhealthy(state)
             self._executor.stop(work)
@@ -131,7 +135,7 @@ class Replicas:
                 self._say(work, state, seen.failure or _end_of(seen, variant))
                 raise _unhealthy(state)
             wait = 0.0 if exits < _MOST_EXITS else min(0.5 * 2 ** (exits - _MOST_EXITS), _SLOWEST_RESTART)
-            if seen.ended is not None and time.time() - seen.ended < wait:
+            if seen.ended is not None and 0 <= time.time() - seen.ended < wait:
                 return
             state["exits"] = exits
         self._forget(work)
@@ -157,6 +161,7 @@ class Replicas:
         self._platform.the(WorkCredentials).revoke(work)
         _last_answer.pop(work, None)
         _last_probe.pop(work, None)
+        _first_seen.pop(work, None)
 
     # Logs
 
