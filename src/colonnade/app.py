@@ -204,6 +204,7 @@ def _provide_executor(settings: Settings, platform: Platform) -> None:
     from colonnade.executors import Executor, load
     from colonnade.serving.artifacts import Artifacts
     from colonnade.serving.capture import Spool
+    from colonnade.serving.serverless.demand import Demand
 
     executor: Callable[..., Executor] = load(settings.executor)
     platform.provide(
@@ -216,6 +217,7 @@ def _provide_executor(settings: Settings, platform: Platform) -> None:
         ),
     )
     platform.provide(Artifacts, Artifacts(settings.data / "models"))
+    platform.provide(Demand, Demand(platform, settings.serverless_idle_seconds))
     platform.provide(Spool, Spool(settings.data / "capture"))
 
 
@@ -239,7 +241,8 @@ def _serve(settings: Settings, platform: Platform, fd: int, told: _Told) -> None
     platform.the(Measures).invocations_from(partial(_invocations, router))
     platform.the(Measures).models_from(partial(_many_models, router))
     report_when_asked(platform.signals, platform.the(Measures), settings.data, f"worker-{os.getpid()}")
-    routes = Snapshot(platform, router, Recorder(settings.data / "capture", platform.clock.now))
+    recorder = Recorder(settings.data / "capture", platform.clock.now)
+    routes = Snapshot(platform, router, recorder, gates=settings.data / "run" / "gates")
     dispatcher = Dispatcher(platform, router)
     publisher = Publisher(router, platform.the(Timeseries), platform.clock)
 

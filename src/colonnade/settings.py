@@ -66,6 +66,9 @@ class Settings:
     """"namespace": each job in namespaces of its own, or refuse; "plain": jobs are trusted; "auto": the first where it
     works."""
 
+    serverless_idle_seconds: int = 300
+    """Without a call for so long, a serverless endpoint has no process and no loaded model any more."""
+
     def __post_init__(self) -> None:
         if (self.root_access_key_id is None) != (self.root_secret_access_key is None):
             raise SettingsError(
@@ -281,5 +284,6 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "executor": _matching(r"[a-z][a-z0-9_]*", "the name of an executor, like process"),
+    "serverless_idle_seconds": _number(1, 86_400),
     "isolation": _one_of("auto", "namespace", "plain"),
 }

@@ -92,6 +92,31 @@ def not_offered(member: str, why: str) -> ServiceError:
     return ServiceError("ValidationError", f"{member} cannot be given: {why}", status=400)
 
 
+def throttled(place: Place, limit: int) -> ServiceError:
+    return ServiceError(
+        "ThrottlingException",
+        f"Rate exceeded: endpoint {place.endpoint} answers {limit} requests at a time (MaxConcurrency), and all are under way. "
+        "Try again later.",
+        status=400,
+    )
+
+
+def not_ready(place: Place, variant: str) -> ServiceError:
+    return ServiceError(
+        "ModelNotReadyException",
+        f"The model of variant {variant} of endpoint {place.endpoint} is not ready for inference yet. Wait and try again.",
+        status=429,
+    )
+
+
+def too_large(place: Place, what: str, size: int, most: int) -> ServiceError:
+    return ServiceError(
+        "ValidationError",
+        f"The {what} has {size} bytes, and serverless endpoints like {place.endpoint} take at most {most}.",
+        status=400,
+    )
+
+
 def asynchronous_only(place: Place) -> ServiceError:
     return ServiceError(
         "ValidationError",

@@ -25,6 +25,8 @@ from colonnade.serving.frames import Answer as ReplicaAnswer
 from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.instances import Instance
 from colonnade.serving.routes import Counters, Route, Variant, instances_of
+from colonnade.serving.serverless.gate import LARGEST, Gate
+from colonnade.serving.serverless.resting import Resting
 from colonnade.serving.streams import Stream, Streamed, whole
 
 DEADLINE = 60.0
@@ -188,6 +190,8 @@ class Router:
                 if slot.outstanding >= self._queue:
                     self._check_queue(route, variant, slot.outstanding)
                 container, answer = variant.containers[0].name, await slot.ask(request)
+            elif variant.gate is not None:
+                container, answer = await self._through(variant.gate, key, route, variant, request)
             else:
                 container, answer = await self._walk(key, route, variant, path, request)
         except ServiceError as error:
@@ -231,6 +235,45 @@ class Router:
             raise faults.model_error(route.place, container, answer.status, answer.body)
         return Answer(answer.body, answer.content_type, variant.name, answer.custom_attributes)
 
+    async def _through(
+        self, gate: Gate, key: Key, route: Route, variant: Variant, request: Request
+    ) -> tuple[str, ReplicaAnswer]:
+        """A call of a serverless variant: within its bounds, and by an instance of its own as soon as there is one."""
+        if len(request.body) > LARGEST:
+            raise faults.too_large(route.place, "request", len(request.body), LARGEST)
+        place = gate.enter()
+        if place is None:
+            raise faults.throttled(route.place, gate.limit)
+        try:
+            await self._set_up(key, route, variant)
+            container, answer = await self._walk(key, route, variant, (0,), request)
+        finally:
+            gate.leave(place)
+            self.changed(key)  # whoever waits for an instance that is free may have this one
+        if len(answer.body) > LARGEST:
+            raise faults.too_large(route.place, "response", len(answer.body), LARGEST)
+        return container, answer
+
+    async def _set_up(self, key: Key, route: Route, variant: Variant) -> None:
+        """Returns when an instance is free. What a cold start took is noted."""
+        began, cold = time.perf_counter(), not variant.warm
+        try:
+            async with asyncio.timeout(self._deadline):
+                instance = await self._free(key, variant)
+                if isinstance(instance, Resting):
+                    await instance.ready()
+        except TimeoutError:
+            raise faults.not_ready(route.place, variant.name) from None
+        if cold:
+            variant.counters.note("ModelSetupTime", (time.perf_counter() - began) * 1e6)
+
+    async def _free(self, key: Key, variant: Variant) -> Instance:
+        while True:
+            instance = await self._instance(key, variant, 0)
+            if isinstance(instance, Resting) or not instance.outstanding:
+                return instance
+            await self._change(key)
+
     async def stream(self, key: Key, invocation: Invocation, *, name: str = "") -> StreamedAnswer:
         """Like `invoke`, but the last container's answer comes as the model makes it, once its first part is there."""
         route = self._routes.get(key)
@@ -238,6 +281,10 @@ class Router:
             raise faults.endpoint_not_found(key.account, name or key.name)
         variant = route.choose(invocation.target_variant, self._random)
         path = variant.path(route.place, invocation.target_container, invocation.target_model)
+        if variant.gate is not None:
+            raise faults.not_offered(
+                "InvokeEndpointWithResponseStream", "serverless endpoints do not stream. Use InvokeEndpoint."
+            )
         request = Request(
             INVOKE, invocation.body, invocation.content_type, invocation.accept, invocation.custom_attributes
         )

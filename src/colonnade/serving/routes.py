@@ -26,6 +26,7 @@ from colonnade.serving.faults import (
 from colonnade.serving.hosted.container import ManyModels
 from colonnade.serving.instances import Instance, Slot
 from colonnade.serving.outliers import Outliers
+from colonnade.serving.serverless.gate import Gate
 from colonnade.statistics.sketch import Sketch
 
 _SPILL = 8
@@ -144,6 +145,8 @@ class Variant:
     capture: Capture | None = None
     asynchronous: Terms | None = None
     """Of an asynchronous endpoint: answered out of its queue only."""
+    gate: Gate | None = None
+    """Of a serverless variant: bounds its calls."""
     counters: Counters = field(default_factory=Counters)
     slot: Slot | None = field(init=False)
     """Set when a compiled model is all there is: the shortest way to an answer."""
@@ -151,10 +154,16 @@ class Variant:
     """Whether each call must name its model."""
 
     def __post_init__(self) -> None:
-        plain = len(self.containers) == 1 and not self.direct and self.asynchronous is None
+        answered_here = self.asynchronous is None and self.gate is None
+        plain = len(self.containers) == 1 and not self.direct and answered_here
         only = self.containers[0].instances if plain else ()
         self.many = any(container.many is not None for container in self.containers)
         self.slot = only[0] if only and isinstance(only[0], Slot) else None
+
+    @property
+    def warm(self) -> bool:
+        """Whether an instance could answer at once."""
+        return any(one.alive and getattr(one, "loaded", True) for one in self.containers[0].instances)
 
     @property
     def instances(self) -> list[Instance]:

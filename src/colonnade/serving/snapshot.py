@@ -37,6 +37,9 @@ from colonnade.serving.hosted.shelf import Shelf
 from colonnade.serving.instances import Instance, Predicts, Replica, Slot
 from colonnade.serving.router import Router
 from colonnade.serving.routes import Container, Route, Variant, instances_of, many_of
+from colonnade.serving.serverless.gate import Gate
+from colonnade.serving.serverless.gates import Gates
+from colonnade.serving.serverless.resting import Resting
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,7 +59,11 @@ def endpoint_key(route: Key) -> Key:
 class Snapshot:
     """Made before the worker serves (it subscribes at once); `start` is awaited on the worker's event loop."""
 
-    def __init__(self, platform: Platform, router: Router, recorder: Recorder) -> None:
+    def __init__(
+        self, platform: Platform, router: Router, recorder: Recorder, *, gates: Path | None = None
+    ) -> None:
+        """`gates` is a folder that the workers share, for what bounds serverless variants."""
+        self._gates = Gates(platform, gates)
         self._platform = platform
         self.router = router
         self._recorder = recorder
@@ -93,6 +100,7 @@ class Snapshot:
                 stored = reader.get(route_key(endpoint))
             if stored is None:
                 captured = _captures(self.router.route(endpoint))
+                self._gates.forget(endpoint)
                 self._on_loop(self._remove(endpoint))
                 for capture in captured:
                     self._recorder.finish(capture.terms.spool)
@@ -165,7 +173,8 @@ class Snapshot:
         place = Place(endpoint.account, endpoint.region, document["EndpointName"], component)
         many = self._many(endpoint, document)
         variants = [
-            _variant(described, instances, many, self._recorder) for described in document["variants"]
+            _variant(described, instances, many, self._recorder, self._gates.of(endpoint, described))
+            for described in document["variants"]
         ]
         before = many_of(self.router.route(endpoint))
         self.router.install(endpoint, Route(place, document["generation"], variants))
@@ -189,7 +198,7 @@ def _load_models(document: Mapping[str, Any], known: Mapping[str, Slot]) -> dict
     for instance in _described(document):
         name = _name(instance)
         if "compiled" in instance and name not in slots:
-            slots[name] = known.get(name) or Slot(name, _ready_model(instance))
+            slots[name] = known.get(name) or _slot(name, instance)
     return slots
 
 
@@ -214,6 +223,14 @@ def _without_crashing(document: Mapping[str, Any]) -> dict[str, Any]:
         for variant in document["variants"]
     ]
     return {**document, "variants": variants}
+
+
+def _slot(name: str, instance: Mapping[str, Any]) -> Slot:
+    """One that rests has shown that it can answer, and is loaded anew when it is called."""
+    model = _ready_model(instance)
+    if "idle_seconds" not in instance:
+        return Slot(name, model)
+    return Resting(name, partial(_ready_model, instance), instance["idle_seconds"])
 
 
 def _ready_model(instance: Mapping[str, Any]) -> Predicts:
@@ -251,7 +268,8 @@ def _name(instance: Mapping[str, Any]) -> str:
     """Instances of the same name are one."""
     if "address" in instance:
         return str(instance["address"])
-    return json.dumps([instance["compiled"], instance.get("environment", {})], sort_keys=True)
+    rests = {"idle_seconds": instance["idle_seconds"]} if "idle_seconds" in instance else {}
+    return json.dumps([instance["compiled"], instance.get("environment", {}), rests], sort_keys=True)
 
 
 def _variant(
@@ -259,6 +277,7 @@ def _variant(
     instances: Mapping[str, Instance],
     many: Mapping[str, ManyModels],
     recorder: Recorder,
+    gate: Gate | None,
 ) -> Variant:
     containers = [
         Container(
@@ -278,6 +297,7 @@ def _variant(
         described["direct"],
         capture,
         asynchronous.read(described["asynchronous"]) if described.get("asynchronous") else None,
+        gate,
     )
 
 

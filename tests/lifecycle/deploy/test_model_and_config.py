@@ -139,7 +139,12 @@ def test_a_configuration_is_kept_and_a_second_one_of_its_name_refused(census: Be
     ("config", "variant", "code", "text"),
     [
         ({}, {"ModelName": "none"}, "ValidationException", f'Could not find model "{ARN}:model/none".'),
-        ({}, {"ServerlessConfig": {"MaxConcurrency": 1}}, "NotImplementedException", "ServerlessConfig"),
+        (
+            {},
+            {"ServerlessConfig": {"MaxConcurrency": 1, "MemorySizeInMB": 1024}},
+            "ValidationException",
+            "is for variants with instances",
+        ),
         ({}, {"ModelName": None}, "ValidationException", "ExecutionRoleArn must be given"),
         ({}, {"InstanceType": None}, "ValidationException", "must give InstanceType"),
         (

@@ -9,7 +9,7 @@ from colonnade.kernel.errors import validation
 from colonnade.kernel.operations import Call, Effect, Result, operation
 from colonnade.kernel.passed_roles import check_pass_role
 from colonnade.kernel.resources import Refusal, Resource
-from colonnade.lifecycle.deploy.endpoint import asynchronous, capture
+from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, serverless
 from colonnade.lifecycle.deploy.model.operations import MODELS, containers_of, is_multi_model
 from colonnade.lifecycle.deploy.refusals import not_yet, refuse
 from colonnade.serving.machines import machine
@@ -36,7 +36,6 @@ _NOT_YET = {
     "CrossRegionTrafficConfig": "Leave it out.",
 }
 _NOT_YET_IN_VARIANT = {
-    "ServerlessConfig": "Give InitialInstanceCount and InstanceType.",
     "InstancePools": "Give InitialInstanceCount and InstanceType.",
     "ManagedInstanceScaling": "Give InitialInstanceCount.",
     "AcceleratorType": "Leave it out.",
@@ -61,11 +60,19 @@ def create_endpoint_config(call: Call) -> Result:
     _check_shared(call, variants)
     capture.check(call.parameters)
     asynchronous.check(call.parameters)
+    serverless.check(call.parameters)
     return ENDPOINT_CONFIGS.create(call)
 
 
 def _check(call: Call, variant: Mapping[str, Any]) -> None:
     refuse(variant, _NOT_YET_IN_VARIANT)
+    if "ServerlessConfig" in variant:
+        if "ModelName" not in variant:
+            raise validation(
+                f"Variant {variant['VariantName']} has ServerlessConfig: it must give ModelName."
+            )
+        serverless.check_model(MODELS.find(call.platform, MODELS.key(call, variant["ModelName"])).document)
+        return
     for member in ("InitialInstanceCount", "InstanceType"):
         if member not in variant:
             raise validation(f"Variant {variant['VariantName']} must give {member}.")

@@ -55,13 +55,12 @@ def write_output(
 def _write(
     platform: Platform, role: Principal, request: Stored, url: str, body: bytes, content_type: str
 ) -> None:
-    key = request.document["kms_key"]
     platform.the(Storage).write(
         role,
         *s3_place(url),
         io.BytesIO(body),
         content_type=content_type or "application/octet-stream",
-        **({"kms_key_id": key} if key else {}),
+        kms_key_id=request.document["kms_key"],
     )
 
 

@@ -12,7 +12,6 @@ from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import Notifications, Principals
 from colonnade.kernel.reconcile import lease
 from colonnade.kernel.store import Key
-from colonnade.lifecycle.deploy.refusals import not_yet
 from colonnade.serving.asynchronous import notices, outcome, queue, terms
 from colonnade.serving.asynchronous.processing import DELETED
 
@@ -33,8 +32,6 @@ def check(config: Mapping[str, Any]) -> None:
             raise validation(
                 f"AsyncInferenceConfig.OutputConfig.{member} {given!r} must be a place in S3: give s3://<bucket>/<prefix>."
             )
-    if output.get("KmsKeyId"):
-        raise not_yet("AsyncInferenceConfig.OutputConfig.KmsKeyId", "Leave it out.")
     for member, what in _EXCLUDED.items():
         if config.get(member):
             raise validation(
@@ -43,6 +40,10 @@ def check(config: Mapping[str, Any]) -> None:
     if config.get("DataCaptureConfig", {}).get("EnableCapture"):
         raise validation(
             "An endpoint configuration with AsyncInferenceConfig cannot capture data: its requests and answers are in S3."
+        )
+    if any("ModelName" not in variant for variant in config["ProductionVariants"]):
+        raise validation(
+            "An endpoint configuration with AsyncInferenceConfig cannot host inference components: give each variant a ModelName."
         )
     if any("ServerlessConfig" in variant for variant in config["ProductionVariants"]):
         raise validation(
@@ -59,6 +60,11 @@ def begin(variants: Sequence[dict[str, Any]], config: Mapping[str, Any]) -> None
             raise validation(
                 f"The model of variant {variant['VariantName']} has no ExecutionRoleArn: an asynchronous endpoint reads and writes S3 as "
                 "that role."
+            )
+        if any(container["definition"].get("Mode") == "MultiModel" for container in variant["containers"]):
+            raise validation(
+                f"The model of variant {variant['VariantName']} hosts many models, which asynchronous requests cannot name: give Mode "
+                "SingleModel."
             )
         variant["asynchronous"] = dict(config["AsyncInferenceConfig"])
 

@@ -13,7 +13,7 @@ from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.reconcile import wake
 from colonnade.kernel.resources import Edit
 from colonnade.kernel.store import Document, Reader, Stored
-from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, states, views
+from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, serverless, states, views
 from colonnade.lifecycle.deploy.endpoint.states import ENDPOINTS
 from colonnade.lifecycle.deploy.endpoint_config import ENDPOINT_CONFIGS
 from colonnade.lifecycle.deploy.inference_component.states import refuse_in_use, refuse_without_room
@@ -70,6 +70,7 @@ def update_endpoint(call: Call) -> Result:
     def edit(document: Document) -> None:
         states.refuse_unless_changeable(document)
         plan = _plan(call, document, config, variants)
+        serverless.check_update(document["_live"], plan)
         _retain(plan, document["_live"], kept)
         states.begin(document, plan, call.now)
 
@@ -85,12 +86,16 @@ def update_weights_and_capacities(call: Call) -> Result:
         live = document["_live"]
         variants = {variant["VariantName"]: dict(variant) for variant in live["variants"]}
         for wanted in call.parameters["DesiredWeightsAndCapacities"]:
-            if "ServerlessUpdateConfig" in wanted:
-                raise not_yet("ServerlessUpdateConfig", "Give DesiredInstanceCount.")
             name = wanted["VariantName"]
             if name not in variants:
                 raise validation(f'Variant {name} is not one of endpoint "{document["EndpointArn"]}".')
             variants[name]["weight"] = wanted.get("DesiredWeight", variants[name]["weight"])
+            if "ServerlessUpdateConfig" in wanted:
+                variants[name] = serverless.updated(variants[name], wanted["ServerlessUpdateConfig"])
+            if "serverless" in variants[name]:
+                if "DesiredInstanceCount" in wanted:
+                    raise validation(f"Variant {name} is serverless: give ServerlessUpdateConfig.")
+                continue
             variants[name]["count"] = wanted.get("DesiredInstanceCount", variants[name]["count"])
             _check_count(variants[name]["count"], name, asynchronous="asynchronous" in variants[name])
         states.begin(document, {**live, "began": call.now, "variants": list(variants.values())}, call.now)
@@ -168,21 +173,29 @@ def _variant(call: Call, described: Mapping[str, Any], role: str) -> dict[str, A
     containers = (
         list(zip(hostnames_of(model), containers_of(model), strict=True)) if "ModelName" in described else []
     )
+    config = described.get("ServerlessConfig")
     return {
         "VariantName": described["VariantName"],
         "weight": described.get("InitialVariantWeight", 1.0),
-        "count": described["InitialInstanceCount"],
+        "count": serverless.first_count(config) if config is not None else described["InitialInstanceCount"],
         "routing": described.get("RoutingConfig", {}).get("RoutingStrategy", ""),
-        "startup_seconds": described.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
+        "startup_seconds": serverless.STARTUP_SECONDS
+        if config is not None
+        else described.get("ContainerStartupHealthCheckTimeoutInSeconds", 240),
         "download_seconds": described.get("ModelDataDownloadTimeoutInSeconds"),
-        "instance_type": described["InstanceType"],
+        "instance_type": described.get("InstanceType", ""),
         "containers": [
-            {"hostname": hostname, "definition": dict(container), "processes": _processes(container)}
+            {
+                "hostname": hostname,
+                "definition": dict(container),
+                "processes": 1 if config is not None else _processes(container),
+            }
             for hostname, container in containers
         ],
         "direct": is_direct(model),
         "role": model.get("ExecutionRoleArn", ""),
         "began": call.now,
+        **({"serverless": dict(config)} if config is not None else {}),
     }
 
 

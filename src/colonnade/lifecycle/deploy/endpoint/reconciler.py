@@ -14,7 +14,14 @@ from typing import Any
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
 from colonnade.kernel.store import Document, Key
-from colonnade.lifecycle.deploy.endpoint import asynchronous, capture, hosted_models, routes, states
+from colonnade.lifecycle.deploy.endpoint import (
+    asynchronous,
+    capture,
+    hosted_models,
+    routes,
+    serverless,
+    states,
+)
 from colonnade.lifecycle.deploy.endpoint.replicas import Replicas, memory_bytes
 from colonnade.lifecycle.deploy.model.preparation import Broken, prepare
 from colonnade.serving.crashes import crashed
@@ -61,14 +68,14 @@ def _serve(platform: Platform, key: Key, document: Document, replicas: Replicas)
         if any(_has_crashed(container) for container in _containers(live)):
             states.host(key).update(platform, key, _set_apart)
             return Again(0.0)
-        current = _route(replicas, live, serving=True)
+        live = serverless.sized(platform, key, document, live)
+        current = _route(platform, replicas, live, serving=True)
         if current is not None and routes.tell(platform, key, document, current):
             return Again(_SOON)
     if coming is not None:
         return _bring_up(platform, key, document, replicas, coming)
-    wanted = {
-        slot for variant in document["_live"]["variants"] for slot in states.containers_in_slots(variant)
-    }
+    assert live is not None
+    wanted = {slot for variant in live["variants"] for slot in states.containers_in_slots(variant)}
     if not replicas.release(wanted):
         return Again(_SOON)
     capturing = capture.deliver_what_is_ready(platform, key, document)
@@ -101,7 +108,7 @@ def _bring_up(
     try:
         if not _prepare(platform, key, coming):
             return Again(_SOON)
-        route = _route(replicas, coming, serving=False)
+        route = _route(platform, replicas, coming, serving=False)
         if route is None:
             return Again(_SOON)
         refusals = routes.tell(platform, key, document, route)
@@ -113,6 +120,7 @@ def _bring_up(
             return Again(_SOON)
         return _give_up(platform, key, f"A gateway worker cannot serve the model: {refusals}")
     states.host(key).update(platform, key, lambda found: states.deployed(found, platform.clock.now()))
+    serverless.served(platform, key, coming)
     hosted_models.forget(platform, key, keep=_groups(coming))
     return Again(0.0)
 
@@ -171,18 +179,20 @@ def _has_replicas(route: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
-def _route(replicas: Replicas, plan: Mapping[str, Any], *, serving: bool) -> list[dict[str, Any]] | None:
+def _route(
+    platform: Platform, replicas: Replicas, plan: Mapping[str, Any], *, serving: bool
+) -> list[dict[str, Any]] | None:
     """The plan's variants as the workers are told them. None while instances are missing; of what is `serving` the ready ones
     are told, as long as there is one. Raises Broken."""
     variants, complete, some = [], True, False
     for variant in plan["variants"]:
-        instances = [_compiled(container) if variant["count"] else [] for container in variant["containers"]]
+        instances = [_compiled(platform, variant, container) for container in variant["containers"]]
         for slot, number in states.containers_in_slots(variant).items():
             ready = replicas.step(slot, variant, number, serving=serving)
             complete = complete and ready is not None
             instances[number] += [] if ready is None else [{"address": ready.address}]
         some = some or all(instances)
-        variants.append(_variant(variant, instances))
+        variants.append(_variant(platform, variant, instances))
     return variants if complete or (serving and some) else None
 
 
@@ -208,13 +218,21 @@ def _environment(container: Mapping[str, Any]) -> dict[str, str]:
     return {name: given[name] for name in _ENVIRONMENT if name in given}
 
 
-def _compiled(container: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _compiled(
+    platform: Platform, variant: Mapping[str, Any], container: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """A serverless one is always there, at rest; of one with instances there is none where there is no instance."""
     if container["prepared"]["kind"] != "compiled":
         return []
-    return [{"compiled": container["prepared"]["folder"], "environment": _environment(container)}]
+    compiled = {"compiled": container["prepared"]["folder"], "environment": _environment(container)}
+    if "serverless" in variant:
+        return [{**compiled, "idle_seconds": serverless.of_route(platform, variant)["idle_seconds"]}]
+    return [compiled] if variant["count"] else []
 
 
-def _variant(variant: Mapping[str, Any], instances: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+def _variant(
+    platform: Platform, variant: Mapping[str, Any], instances: Sequence[Sequence[Mapping[str, Any]]]
+) -> dict[str, Any]:
     containers: list[dict[str, Any]] = []
     for number, (each, behind) in enumerate(zip(variant["containers"], instances, strict=True)):
         containers.append({"name": each["hostname"], "instances": list(behind)})
@@ -227,6 +245,7 @@ def _variant(variant: Mapping[str, Any], instances: Sequence[Sequence[Mapping[st
         "direct": variant["direct"],
         "containers": containers,
         **({"capture": variant["capture"]} if "capture" in variant else {}),
+        **({"serverless": serverless.of_route(platform, variant)} if "serverless" in variant else {}),
         **({"asynchronous": asynchronous.of_route(variant, instances)} if "asynchronous" in variant else {}),
     }
 

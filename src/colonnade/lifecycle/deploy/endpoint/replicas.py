@@ -18,6 +18,7 @@ from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.ports import LogEvent, LogStreams, Principals, WorkCredentials
 from colonnade.kernel.store import Key
+from colonnade.lifecycle.deploy.endpoint import serverless
 from colonnade.lifecycle.deploy.model.preparation import Broken, answering
 from colonnade.serving import probe
 from colonnade.serving.artifacts import Artifacts
@@ -214,7 +215,10 @@ class Replicas:
             },
             folders=["model"],
             archives=archives,
-            limits=Limits(stop_grace_seconds=_GRACE, memory_bytes=memory_bytes(variant["instance_type"])),
+            limits=Limits(
+                stop_grace_seconds=_GRACE,
+                memory_bytes=serverless.memory_bytes(variant) or memory_bytes(variant["instance_type"]),
+            ),
             serves=True,
         )
 

@@ -41,7 +41,10 @@ def _variants(document: Mapping[str, Any], now: states.Plan, desired: states.Pla
 
 def _pending(document: Mapping[str, Any], plan: states.Plan) -> list[dict[str, Any]]:
     rows = zip(_variants(document, plan, plan), plan["variants"], strict=True)
-    return [{**row, "InstanceType": variant["instance_type"]} for row, variant in rows]
+    return [
+        {**row, **({"InstanceType": variant["instance_type"]} if variant["instance_type"] else {})}
+        for row, variant in rows
+    ]
 
 
 def _variant(
@@ -56,9 +59,17 @@ def _variant(
         ],
         "CurrentWeight": current["weight"],
         "DesiredWeight": wanted["weight"],
-        "CurrentInstanceCount": standing(document, current),
-        "DesiredInstanceCount": wanted["count"],
     }
+    if "serverless" in current:
+        row |= {
+            "CurrentServerlessConfig": current["serverless"],
+            "DesiredServerlessConfig": wanted["serverless"],
+        }
+    else:
+        row |= {
+            "CurrentInstanceCount": standing(document, current),
+            "DesiredInstanceCount": wanted["count"],
+        }
     if current["routing"]:
         row["RoutingConfig"] = {"RoutingStrategy": current["routing"]}
     if (status := _status(document, current, wanted)) is not None:
@@ -83,6 +94,10 @@ def standing(document: Mapping[str, Any], variant: Mapping[str, Any]) -> int:
     )
 
 
+def _size(variant: Mapping[str, Any]) -> tuple[Any, ...]:
+    return variant["weight"], variant["count"], variant.get("serverless")
+
+
 def _live_variants(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(document.get("_live", {}).get("variants", ()))
 
@@ -98,6 +113,6 @@ def _status(
         each["generation"] for each in _live_variants(document)
     ]:
         return None if overall == states.FAILED else {"Status": "Creating", "StartTime": current["began"]}
-    if current is not wanted and (current["weight"], current["count"]) != (wanted["weight"], wanted["count"]):
+    if current is not wanted and _size(current) != _size(wanted):
         return {"Status": "Updating", "StartTime": document["LastModifiedTime"]}
     return None
