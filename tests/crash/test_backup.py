@@ -49,7 +49,8 @@ def backed_up(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple
     acknowledged = {}
     for number in range(60):
         body = random.Random(number).randbytes(3000 if number % 2 else 30_000)
-        s3.put_object(Bucket="kept", Key=f"still/{number:02d}", Body=body)
+        encrypted = {"ServerSideEncryption": ("AES256", "aws:kms")[number % 2]} if number % 3 == 0 else {}
+        s3.put_object(Bucket="kept", Key=f"still/{number:02d}", Body=body, **encrypted)
         acknowledged[f"still/{number:02d}"] = digest(body)
     target = tmp_path_factory.mktemp("elsewhere") / "colonnade.tar.gz"
     with replacing(server) as turns:
@@ -129,7 +130,7 @@ def test_what_holds_secrets_is_for_its_owner_only(
 
     assert target.stat().st_mode & 0o077 == 0
     assert data.stat().st_mode & 0o077 == 0
-    for name in ("store.db", "credentials.json"):
+    for name in ("store.db", "credentials.json", "master.key"):
         assert (data / name).stat().st_mode & 0o077 == 0, name
     assert not list(target.parent.glob(".*")), "no draft is left"
 
