@@ -234,6 +234,20 @@ def test_a_decision_says_whether_it_may_be_kept() -> None:
     assert not conditional(allow(), deny("s3:*", Condition=when))
     assert conditional(allow(), deny(Condition=when))
     assert conditional(allow("*", "arn:aws:s3:::${aws:username}"))
+    assert not conditional(allow(), deny("s3:*", "arn:aws:s3:::${aws:username}")), "it speaks of others"
+
+
+def test_a_policy_that_is_asked_about_ever_new_actions_answers_as_at_first_and_keeps_little() -> None:
+    policy = parse(document(allow("s3:Get*"), deny("s3:GetObject3"), allow("sagemaker:*")))
+    asked = [f"s3:GetObject{number}" for number in range(1000)]
+
+    first = [decide([policy], action, "*").outcome for action in asked]
+    again = [decide([policy], action, "*").outcome for action in asked]
+
+    assert first == again
+    assert first.count(Outcome.ALLOWED) == 999
+    assert first[3] is Outcome.EXPLICIT_DENY
+    assert len(policy._speaking) < 300
 
 
 def test_a_pattern_full_of_stars_stays_quick() -> None:

@@ -193,15 +193,23 @@ def canonical_request(
     payload_hash: str,
 ) -> bytes:
     """`path` and `query` are canonical already. A signed header that the request lacks counts as empty."""
-    lines = [method.encode(), path.encode(), query.encode()]
     names, joined = _encoded(tuple(signed_headers))
-    for name in names:
-        value = headers.get(name, b"").strip()
-        if b"  " in value:
-            value = b" ".join(value.split())
-        lines.append(name + b":" + value)
-    lines += (b"", joined, payload_hash.encode())
-    return b"\n".join(lines)
+    lines = [name + b":" + headers.get(name, b"").strip() for name in names]
+    signed = b"\n".join(lines)
+    if b"  " in signed:
+        signed = b"\n".join([_with_single_spaces(line) for line in lines])
+    return b"%b\n%b\n%b\n%b\n\n%b\n%b" % (
+        method.encode(),
+        path.encode(),
+        query.encode(),
+        signed,
+        joined,
+        payload_hash.encode(),
+    )
+
+
+def _with_single_spaces(line: bytes) -> bytes:
+    return b" ".join(line.split()) if b"  " in line else line
 
 
 @lru_cache(maxsize=1024)

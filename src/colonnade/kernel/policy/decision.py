@@ -54,7 +54,7 @@ def decide(
     denying: list[Match] = []
     conditional = False
     for policy in policies:
-        for statement in policy.statements:
+        for statement in policy.speaking(action):
             # A pattern with variables may match for the next request and not for this one.
             conditional = conditional or statement.varies
             if not statement.concerns(action, resource, names, lowered):

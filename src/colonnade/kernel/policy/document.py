@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -50,6 +50,12 @@ class Statement:
         """Whether a resource holds variables, so that even `concerns` depends on the request's context."""
         return any(each.varies for each in self.resources)
 
+    def speaks_of(self, action: str) -> bool:
+        """Whether it can concern this action."""
+        if any(each.varies for each in self.actions):
+            return True
+        return any(each.matches(action, {}) for each in self.actions) != self.except_actions
+
     def concerns(self, action: str, resource: str, names: frozenset[str], context: Context) -> bool:
         """Everything but the conditions."""
         return (
@@ -65,6 +71,9 @@ class Statement:
         )
 
 
+_MOST_ACTIONS = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     name: str
@@ -72,6 +81,20 @@ class Policy:
     kind: Kind
     statements: tuple[Statement, ...]
     text: str
+    _speaking: dict[str, tuple[Statement, ...]] = field(
+        default_factory=dict, compare=False, hash=False, repr=False
+    )
+    """By action: what `speaking` found. A policy is compiled once and asked about few actions."""
+
+    def speaking(self, action: str) -> tuple[Statement, ...]:
+        """The statements that may concern an action, whatever the resource and the context: most speak of others."""
+        found = self._speaking.get(action)
+        if found is None:
+            if len(self._speaking) >= _MOST_ACTIONS:
+                self._speaking.clear()
+            found = tuple(each for each in self.statements if each.speaks_of(action))
+            self._speaking[action] = found
+        return found
 
     @property
     def condition_names(self) -> frozenset[str]:
