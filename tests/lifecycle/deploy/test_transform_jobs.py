@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -215,6 +216,21 @@ def test_a_pipeline_of_user_code_and_a_built_in_model_transforms(bench: Bench, x
     found = [float(line) for line in answers(bench)["a.csv.out"].splitlines()]
     wanted = [predicted(xgboost_model, row) for row in ([0.1, 0.9, 0.4], [0.2, 0.2, 0.2])]
     assert found == wanted, "the model's own answers, to the bit"
+
+
+def test_an_estimator_transforms_without_a_script(bench: Bench) -> None:
+    import joblib
+    from sklearn.linear_model import LinearRegression
+
+    dumped = io.BytesIO()
+    joblib.dump(LinearRegression().fit([[0.0], [1.0]], [1.0, 3.0]), dumped)
+    bench.model("model", bench.upload("line", {"model.joblib": dumped.getvalue()}), SCIKIT_LEARN)
+    bench.objects.held["s3://in/a.csv"] = b"2\n10\n"
+
+    job(bench)
+
+    assert ended(bench)["TransformJobStatus"] == "Completed", describe(bench)
+    assert [round(float(line), 6) for line in answers(bench)["a.csv.out"].splitlines()] == [5, 21]
 
 
 def test_the_model_may_go_while_its_job_runs(echo: Bench) -> None:
