@@ -251,6 +251,24 @@ def test_a_killed_copy_is_replaced(shared: Bench) -> None:
     assert (said, other != process) == ("hello", True)
 
 
+def test_a_component_that_goes_leaves_the_endpoint_of_its_name_alone(shared: Bench) -> None:
+    shared.upload("many/a.tar.gz", {"code/inference.py": code("hello")})
+    container = {"Image": SCIKIT_LEARN, "Mode": "MultiModel", "ModelDataUrl": "s3://models/many/"}
+    shared.do("CreateModel", ModelName="twin", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    shared.config("twin", {"ModelName": "twin"})
+    shared.endpoint("twin", "twin")
+    shared.settled("twin")
+    before = shared.invoke("twin", b"x", TargetModel="a.tar.gz")["Body"]
+    create(shared, "twin", script(shared, "twin", "other"))
+    settled(shared, "twin")
+
+    gone(shared, "twin")
+
+    assert shared.invoke("twin", b"x", TargetModel="a.tar.gz")["Body"] == before
+    with shared.platform.store.read() as reader:
+        assert len(reader.scan_types("sagemaker", "hosted-model")) == 1
+
+
 def test_an_endpoint_in_use_is_not_deleted_nor_made_too_small(shared: Bench) -> None:
     create(shared, "says", script(shared, "says", "hello"), copies=8)
     settled(shared, "says")

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 
@@ -93,26 +94,41 @@ class ManyModels:
             return await slot.ask(request)
         began = time.perf_counter()
         try:
-            model = self._known.get(target)
-            if model is None:
-                model = await self.in_time(target, self._find(target, counts))
+            slot = await self._compiled(target, counts)
         except Unloadable as finding:
             return Answer(finding.status, finding.message.encode(), "text/plain")
-        if not model.folder:
+        if slot is None:
             return None
-        loading = self._once("here", target, lambda: self._take_in(model, counts))
-        slot = await self.in_time(target, loading)
         counts.note("ModelCacheHit", 0.0)
         counts.note("ModelLoadingWaitTime", time.perf_counter() - began)
         return await slot.ask(request)
 
-    def _find(self, target: str, counts: Counts) -> Awaitable[Model]:
-        return self._once("find", target, lambda: self._found(target, counts))
+    async def _compiled(self, target: str, counts: Counts) -> Slot | None:
+        """Taken into memory; None for a model that a replica holds. One that does not load as it was compiled is prepared anew, once:
+        it may have been found since to be no model for this process."""
+        for last in (False, True):
+            model = self._known.get(target)
+            if model is None:
+                finding = self._once("find", target, lambda: self._found(target, counts))
+                model = await self.in_time(target, finding)
+            if not model.folder:
+                return None
+            try:
+                loading = self._once("here", target, partial(self._take_in, model, counts))
+                return await self.in_time(target, loading)
+            except (RuntimeError, OSError) as error:
+                if last:
+                    raise Unloadable(500, str(error)) from error
+                self._known.pop(target, None)
+                await self._library.discard(self._key(target))
+        return None
+
+    def _key(self, target: str) -> Key:
+        return model_key(self._endpoint, self.described["group"], target)
 
     async def _found(self, target: str, counts: Counts) -> Model:
         document = wanted(self.described, target)
-        key = model_key(self._endpoint, self.described["group"], target)
-        found = await self._library.find(key, lambda: document)
+        found = await self._library.find(self._key(target), lambda: document)
         prepared = found["prepared"]
         name = hashlib.sha256(f"{prepared['model']}/{target}".encode()).hexdigest()[:40]
         model = Model(

@@ -53,7 +53,10 @@ class Library:
                 except TimeoutError:
                     pass
                 event.clear()
-                document = await asyncio.to_thread(self._look, key)
+                # Somebody may have discarded it meanwhile: then it is begun anew.
+                document = await asyncio.to_thread(self._look, key) or await asyncio.to_thread(
+                    self._begin, key, wanted
+                )
         finally:
             del self._waiting[key]
         if document is None:
@@ -61,6 +64,14 @@ class Library:
         if "failure" in document:
             raise _refusal(document["failure"])
         return document
+
+    async def discard(self, key: Key) -> None:
+        """What is known of a model is of no use: the next to ask has it prepared from the start."""
+        await asyncio.to_thread(self._discard, key)
+
+    def _discard(self, key: Key) -> None:
+        with self._platform.store.write() as transaction:
+            transaction.delete(key)
 
     def _look(self, key: Key) -> Document | None:
         with self._platform.store.read() as reader:

@@ -149,7 +149,10 @@ def _plan(
     call: Call, document: Document, config: Mapping[str, Any], variants: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Variants with generations of their own: none shares instances with what is served."""
-    numbered = [{**variant, "generation": states.next_generation(document)} for variant in variants]
+    numbered = [
+        {**variant, "host": document["_id"], "generation": states.next_generation(document)}
+        for variant in variants
+    ]
     plan = {"config": call.parameters["EndpointConfigName"], "began": call.now, "variants": numbered}
     capture.begin(document, plan, config)
     return plan

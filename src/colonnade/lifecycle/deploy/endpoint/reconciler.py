@@ -256,7 +256,7 @@ def _delete(platform: Platform, key: Key, document: Document, replicas: Replicas
         return Again(_SOON)
     hosted_models.forget(platform, key, keep=set())
     capture.finish(platform, key, document)
-    if not asynchronous.abandon(platform, key):
+    if key.type == "Endpoint" and not asynchronous.abandon(platform, key):
         return Again(_SOON)
     with platform.store.write() as transaction:
         states.host(key).remove(transaction, key, at=platform.clock.now())

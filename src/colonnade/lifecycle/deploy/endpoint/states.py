@@ -134,8 +134,8 @@ def _in_processes(container: Mapping[str, Any]) -> bool:
 
 
 def group_of(variant: Mapping[str, Any], number: int) -> str:
-    """What tells a container of many models from all others of its endpoint."""
-    return f"{variant['generation']}-{number}"
+    """What tells a container of many models from all others, also of an earlier endpoint of the same name."""
+    return f"{variant.get('host', '')}-{variant['generation']}-{number}"
 
 
 def containers_of_group(plan: Plan, group: str) -> list[tuple[dict[str, Any], int]]:

@@ -190,6 +190,7 @@ def _plan(
         "direct": False,
         "role": role,
         "began": call.now,
+        "host": document["_id"],
         "generation": states.next_generation(document),
     }
     return {
