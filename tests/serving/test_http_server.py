@@ -234,6 +234,7 @@ def test_only_a_ping_answered_by_200_is_well(tmp_path: Path, status: int, well: 
     async def work(server: HttpServer) -> None:
         address = f"http+unix:{tmp_path / 's'}"
         assert await asyncio.to_thread(probe.answers, address) is well
+        assert await asyncio.to_thread(probe.refuses, address) is not well
         if well:
             await server.ping()
         else:

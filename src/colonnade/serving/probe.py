@@ -13,7 +13,7 @@ from colonnade.serving.frames import PING, Answers, FrameError, Request, pack_re
 def answers(address: str, timeout: float = 2.0) -> bool:
     """Whether the replica answers a ping in time: its model is loaded and it is not at work on something long."""
     if address.startswith("http"):
-        return _answers_http(address, timeout)
+        return _status_of_ping(address, timeout) == 200
     try:
         with connect(address, timeout) as connection:
             connection.sendall(pack_request(Request(PING)))
@@ -26,17 +26,22 @@ def answers(address: str, timeout: float = 2.0) -> bool:
     return False
 
 
-def _answers_http(address: str, timeout: float) -> bool:
-    """GET /ping, and 200."""
+def refuses(address: str, timeout: float = 2.0) -> bool:
+    """Whether it answers that it is not well, as only servers of users' own can."""
+    return address.startswith("http") and _status_of_ping(address, timeout) not in (0, 200)
+
+
+def _status_of_ping(address: str, timeout: float) -> int:
+    """Of GET /ping; 0 without an answer."""
     from http.client import HTTPConnection, HTTPException
 
     request = HTTPConnection("localhost", timeout=timeout)
     try:
         request.sock = connect(address, timeout)
         request.request("GET", "/ping")
-        return request.getresponse().status == 200
+        return request.getresponse().status
     except (OSError, HTTPException):
-        return False
+        return 0
     finally:
         request.close()
 

@@ -111,6 +111,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     subject._last_answer.clear()
     subject._last_probe.clear()
     subject._first_seen.clear()
+    subject._refusals.clear()
 
 
 def test_a_replica_is_ready_when_it_answers_and_not_before(stage: Stage) -> None:
@@ -220,6 +221,19 @@ def test_one_that_hangs_longer_than_any_call_may_take_is_stopped(
     for passed, stopped in ((11, False), (70, False), (100, True)):
         monkeypatch.setattr(subject.time, "monotonic", lambda passed=passed: now + passed)
         assert stage.step(serving=True) == Ready("unix:/here")
+        assert bool(stage.executor.stopped) is stopped
+
+
+def test_a_server_that_says_three_times_that_it_is_not_well_is_stopped(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    stage.ready()
+    stage.answering = False
+    monkeypatch.setattr(probe, "refuses", lambda address: True)
+    for passed, stopped in ((11, False), (12, False), (22, False), (33, True)):
+        monkeypatch.setattr(subject.time, "monotonic", lambda passed=passed: now + passed)
+        stage.step(serving=True)
         assert bool(stage.executor.stopped) is stopped
 
 

@@ -31,6 +31,8 @@ _GRACE = 30.0
 _HUNG = 75.0
 """Seconds without an answer to a ping: longer than the longest invocation."""
 _PROBE_EVERY = 10.0
+_MOST_REFUSALS = 3
+"""Pings in a row that a user's own server may answer by another status than 200."""
 _SLOWEST_RESTART = 30.0
 _DISK = 30 << 30
 """Bytes of unpacked models that an instance of many models keeps: its volume, on AWS 30 GiB where nothing else is asked for."""
@@ -40,6 +42,8 @@ _MODULES = {"http": "colonnade.serving.replica.program"}
 _last_answer: dict[str, float] = {}
 """When a ready replica last answered this process (monotonic), by its work's id. Lost with the process, and no harm done."""
 _last_probe: dict[str, float] = {}
+_refusals: dict[str, int] = {}
+"""How often in a row a ready server said that it is not well."""
 _first_seen: dict[str, float] = {}
 """When a replica that is not ready yet was first seen to run."""
 
@@ -117,6 +121,11 @@ class Replicas:
             _last_probe[work] = now
             if probe.answers(seen.address, 0.5):
                 _last_answer[work] = now
+                _refusals.pop(work, None)
+            elif probe.refuses(seen.address):
+                _refusals[work] = _refusals.get(work, 0) + 1
+                if _refusals[work] >= _MOST_REFUSALS:
+                    self._executor.stop(work)
             elif now - _last_answer.setdefault(work, now) > _HUNG:
                 self._executor.stop(work)
         return Ready(seen.address)
@@ -163,6 +172,7 @@ class Replicas:
         _last_answer.pop(work, None)
         _last_probe.pop(work, None)
         _first_seen.pop(work, None)
+        _refusals.pop(work, None)
 
     # Logs
 
