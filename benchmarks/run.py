@@ -23,6 +23,7 @@ TOP = Path(__file__).resolve().parent.parent
 # The journeys' team does in tests what it does here; peers and the rest lie beside this file.
 sys.path[:0] = [str(TOP / "tests"), str(TOP / "benchmarks")]
 
+import cold_start  # noqa: E402
 import peers  # noqa: E402
 import platform_times  # noqa: E402
 import transform  # noqa: E402
@@ -66,6 +67,8 @@ def measure(folder: Path, *, quick: bool, with_peers: bool) -> dict[str, Any]:
     }
     say("start-up and idle memory")
     found["start_up"] = platform_times.start_up(folder, 1 if quick else 3)
+    say("cold starts")
+    found["cold_start"] = cold_start.figures(folder, 2 if quick else 5)
     with running(folder / "data") as server:
         say("S3")
         found["s3"] = figures(platform_times.keys_of(server), seconds)
@@ -140,6 +143,7 @@ def report(found: dict[str, Any]) -> str:
     for name, one in {**cycle, **lists}.items():
         if isinstance(one, dict):
             lines.append(f"| {name} | {one['per_second']:,} | {one['median_ms']} | {one['p99_ms']} |")
+    lines += cold_start.report(found["cold_start"])
     lines += transform.report(found["transform"])
     lines += [
         "",

@@ -21,6 +21,8 @@ STORE, LOAD, UNLOAD = 10, 11, 12
 """Of a replica that holds many models: a piece of a model's archive, and taking the model into memory or out of it."""
 NOT_LOADED, NO_MEMORY = 1404, 1507
 """Statuses that no model can answer: the model that a request names is not there, or has no room."""
+MAX_REQUEST = 1024 * 1024 * 1024 + 64 * 1024
+"""Bytes after the header of what a worker asks: the largest input of an asynchronous endpoint, and its texts."""
 MAX_FRAME = 128 * 1024 * 1024
 """Bytes after the header. A replica runs user code: what it sends is not trusted."""
 
@@ -80,7 +82,7 @@ class Requests:
     def feed(self, data: bytes) -> Iterator[Request]:
         """The requests that `data` completes."""
         self._buffer += data
-        while (parts := _cut(self._buffer, _REQUEST)) is not None:
+        while (parts := _cut(self._buffer, _REQUEST, MAX_REQUEST)) is not None:
             kind, (content_type, accept, custom, model), body = parts
             yield Request(kind, body, content_type, accept, custom, model)
 
@@ -94,18 +96,18 @@ class Answers:
     def feed(self, data: bytes) -> Iterator[Answer]:
         """The answers that `data` completes. Raises FrameError for bytes that cannot be an answer."""
         self._buffer += data
-        while (parts := _cut(self._buffer, _ANSWER)) is not None:
+        while (parts := _cut(self._buffer, _ANSWER, MAX_FRAME)) is not None:
             status, texts, body = parts
             content_type, custom = map(printable, texts)
             yield Answer(status, body, content_type, custom)
 
 
-def _cut(buffer: bytearray, header: struct.Struct) -> tuple[int, list[str], bytes] | None:
+def _cut(buffer: bytearray, header: struct.Struct, most: int) -> tuple[int, list[str], bytes] | None:
     """The first frame of the buffer, taken off it: number, texts, body; None while it is incomplete."""
     if len(buffer) < header.size:
         return None
     total, number, *lengths = header.unpack_from(buffer)
-    if total > MAX_FRAME or sum(lengths) > total:
+    if total > most or sum(lengths) > total:
         raise FrameError(f"a frame of {total} bytes with texts of {lengths}")
     end = header.size + total
     if len(buffer) < end:
