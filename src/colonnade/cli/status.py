@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterable
@@ -37,17 +38,19 @@ def run(arguments: argparse.Namespace) -> int:
         kind: _listed(client, operation, noun, _RUNNING, f"{noun}Summaries")
         for kind, operation, noun in _JOBS
     }
+    served = _served(record)
     if arguments.json:
         memory = {name: _memory(pid) for name, pid in _processes(record)}
         print_json(
             {
                 "server": {"url": record.url, **asdict(record), "memory": memory},
                 "endpoints": endpoints,
+                "served": served,
                 "jobs": jobs,
             }
         )
     else:
-        _show(record, endpoints, jobs)
+        _show(record, endpoints, served, jobs)
     return 0
 
 
@@ -67,8 +70,22 @@ def _listed(
     ]
 
 
+def _served(record: ServerRecord) -> list[dict[str, Any]]:
+    """How the containers behind endpoints are served; nothing where the server does not tell."""
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(f"{record.url}/_colonnade/endpoints", timeout=10) as answer:
+            return list(json.load(answer)["containers"])
+    except OSError:
+        return []
+
+
 def _show(
-    record: ServerRecord, endpoints: list[dict[str, Any]] | None, jobs: dict[str, list[dict[str, Any]] | None]
+    record: ServerRecord,
+    endpoints: list[dict[str, Any]] | None,
+    served: list[dict[str, Any]],
+    jobs: dict[str, list[dict[str, Any]] | None],
 ) -> None:
     now = time.time()
     print(
@@ -77,6 +94,8 @@ def _show(
     )
     _section("processes", (_process_row(name, pid) for name, pid in _processes(record)))
     _section("endpoints", (_row(each, "", now) for each in endpoints or ()))
+    if served:
+        _section("models behind them", map(_served_row, served))
     _section("running jobs", (_row(each, kind, now) for kind, found in jobs.items() for each in found or ()))
 
 
@@ -94,6 +113,23 @@ def _row(each: dict[str, Any], kind: str, now: float) -> list[str]:
         styled(each["status"], colour, sys.stdout),
     ]
     return [kind, *cells] if kind else cells
+
+
+_HOW = {
+    "compiled": ("inside the server", "32"),
+    "native": ("by its own library", "33"),
+    "script": ("by your code", ""),
+    "many": ("many models", ""),
+}
+
+
+def _served_row(each: dict[str, Any]) -> list[str]:
+    name = f"{each['endpoint']} / {each['variant']}"
+    if each["container"] != "primary":
+        name += f" / {each['container']}"
+    how, colour = _HOW.get(each["served"], (each["served"], ""))
+    reason = " ".join(each["reason"].removeprefix("served natively: ").split())
+    return [name, styled(how, colour, sys.stdout) if colour else how, reason]
 
 
 def _processes(record: ServerRecord) -> list[tuple[str, int | None]]:

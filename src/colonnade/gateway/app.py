@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from colonnade.gateway import (
+    cross_origin,
+    endpoints,  # noqa: F401
     ephemeral,  # noqa: F401 - being imported is how its paths are found
     errors,
     failures,
@@ -96,7 +98,7 @@ class Application:
             return None
         exchange = self._new_exchange(method, raw_path, query, pairs, _nothing_to_receive, source)
         exchange.whole = body
-        if post_form.is_one(exchange):
+        if post_form.is_one(exchange) or b"origin" in exchange.headers:
             return exchange
         try:
             if not walk_at_once(exchange):
@@ -130,8 +132,12 @@ class Application:
 
     async def _serve(self, exchange: Exchange, send: Send) -> None:
         try:
-            if exchange.response is None:
+            if exchange.response is None and cross_origin.is_preflight(exchange):
+                exchange.response = cross_origin.preflight(exchange)
+            elif exchange.response is None:
                 await _answer(exchange)
+                if b"origin" in exchange.headers:
+                    cross_origin.dress(exchange)
             if exchange.response is not None:
                 await send_response(exchange, exchange.response, send)
                 self._count(exchange)

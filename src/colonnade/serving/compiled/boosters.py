@@ -8,7 +8,6 @@ binary:logitraw, reg:logistic with these versions): nothing is trusted but the c
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +30,17 @@ def original(folder: Path) -> Original:
     def predict(rows: Rows) -> npt.NDArray[Any]:
         return np.asarray(booster.predict(xgboost.DMatrix(rows)))
 
-    def graphs() -> Iterator[Graph]:
-        graph = _converted(booster, facts["n_features"])
-        output, column = _output(graph, facts)
-        yield Graph(graph.SerializeToString(), output, column)
+    def graph() -> Graph:
+        converted = _converted(booster, facts["n_features"])
+        output, column = _output(converted, facts)
+        return Graph(converted.SerializeToString(), output, column)
 
     def columns() -> list[Any]:
         if len(ensemble) > 1:
             raise Differs(f"an ensemble of {len(ensemble)} models")
         return list(candidates(booster))
 
-    return Original("XGBoost", facts, predict, columns, graphs)
+    return Original("XGBoost", facts, predict, columns, [graph])
 
 
 def load(folder: Path) -> list[xgboost.Booster]:

@@ -51,16 +51,14 @@ def compile_model(model: Path, out: Path, runtime: str = "xgboost") -> dict[str,
 
 def _compiled(original: Original, description: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The description of the first proved conversion, which is in `folder`. Raises Differs."""
-    values, graphs = original.columns(), original.graphs()
-    refused: list[str] = []
-    while True:
+    values = original.columns()
+    refused = Differs("no conversion to ONNX")
+    for convert in original.graphs:
         try:
-            graph = next(graphs)
-            return _proved(original, graph, values, description, folder)
-        except StopIteration:
-            raise Differs("; ".join(refused)) from None
+            return _proved(original, convert(), values, description, folder)
         except Differs as finding:
-            refused.append(str(finding))
+            refused = finding
+    raise refused
 
 
 def _proved(

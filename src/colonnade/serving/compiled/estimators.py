@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def original(folder: Path) -> Original:
         facts=facts,
         predict=predict,
         columns=lambda: _columns(model, features, found, facts["refuses"]),
-        graphs=lambda: _graphs(model, features, found),
+        graphs=_graphs(model, features, found),
         # Texts are read as 32-bit numbers by the handlers, and .npy bodies may hold 64-bit ones.
         dtypes=("float32", "float64"),
     )
@@ -45,19 +46,17 @@ def _unconverted(model: Any, reason: str) -> Original:
     def refuse() -> Any:
         raise Differs(reason)
 
-    return Original("scikit-learn", {"contract": "scikit-learn"}, model.predict, refuse, refuse)
+    return Original("scikit-learn", {"contract": "scikit-learn"}, model.predict, refuse, [refuse])
 
 
 # Graphs
 
 
-def _graphs(model: Any, features: int, found: forest.Forest | None) -> Iterator[Graph]:
+def _graphs(model: Any, features: int, found: forest.Forest | None) -> list[Callable[[], Graph]]:
     if found is not None:
-        yield forest.graph(found)
-        return
+        return [partial(forest.graph, found)]
     # In 64 bits first: linear models compute so.
-    for dtype in ("float64", "float32"):
-        yield _converted(model, features, dtype)
+    return [partial(_converted, model, features, dtype) for dtype in ("float64", "float32")]
 
 
 def _converted(model: Any, features: int, dtype: str) -> Graph:

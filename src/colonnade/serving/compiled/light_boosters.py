@@ -55,7 +55,7 @@ def original(folder: Path) -> Original:
             )
             for column in forest.thresholds(_forest(dumped, features).trees, features)
         ],
-        graphs=lambda: iter([forest.graph(_forest(dumped, features))]),
+        graphs=[lambda: forest.graph(_forest(dumped, features))],
         dtypes=("float32", "float64"),
     )
 

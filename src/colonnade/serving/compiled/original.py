@@ -6,7 +6,7 @@ One file beside this one makes an `Original` of each library's models (`boosters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,7 @@ class Original:
     predict: Callable[[Rows], npt.NDArray[Any]]
     columns: Callable[[], Sequence[npt.NDArray[np.float64]]]
     """For each feature the values worth trying, NaN for missing. Raises Differs."""
-    graphs: Callable[[], Iterator[Graph]]
-    """The first that answers the same is served. Raises Differs."""
+    graphs: Sequence[Callable[[], Graph]]
+    """The first that answers the same is served. Each raises Differs."""
     dtypes: Sequence[str] = field(default=("float32",))
     """In which the original is asked: those in which requests may come."""
