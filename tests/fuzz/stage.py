@@ -166,6 +166,7 @@ def arriving(request: Request) -> list[tuple[bytes, bytes]]:
         headers |= signed(request, headers)
     if request.spoilt:
         headers[request.spoilt[0]] = request.spoilt[1]
+    headers = {name: value for name, value in headers.items() if not _BAD_NAME.search(name.encode())}
     return [(name.lower().encode(), _travelling(value)) for name, value in headers.items()]
 
 

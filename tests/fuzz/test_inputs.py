@@ -43,6 +43,16 @@ def iam(form: str) -> Request:
     )
 
 
+def form(action: str, scope: str, text: str) -> Request:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Request(scope, "POST", "/", headers, f"Action={action}&{text}".encode("latin-1"))
+
+
+def sqs(operation: str, body: str) -> Request:
+    headers = {"X-Amz-Target": f"AmazonSQS.{operation}", "Content-Type": "application/x-amz-json-1.0"}
+    return Request("sqs", "POST", "/", headers, body.encode())
+
+
 CHUNK = b"1\r\na\r\n0\r\n"
 FRAMED = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 REFUSED = {
@@ -87,6 +97,23 @@ REFUSED = {
     "an instant without end": sagemaker("ListTrainingJobs", '{"CreationTimeAfter": Infinity}'),
     "a marker that is no number": Request("s3", "GET", "/bucket/key?uploadId=a&part-number-marker=x"),
     "a marker of another script": Request("s3", "GET", f"/bucket/key?uploadId=a&part-number-marker={quote('²')}"),
+    "a map's key that is a list": form(
+        "Publish", "sns", "Version=2010-03-31&Message=a&TopicArn=a&MessageAttributes.entry.1.Name.member.1=z"
+        "&MessageAttributes.entry.1.Value.DataType=String",
+    ),
+    "a context without a key": form(
+        "SimulateCustomPolicy", "iam", "Version=2010-05-08&PolicyInputList.member.1=a&ActionNames.member.1=a"
+        "&ContextEntries.member.1.ContextKeyValues.member.1=true",
+    ),
+    "a queue without a name": sqs("CreateQueue", '{"QueueName": ""}'),
+    "the queue of no name": sqs("GetQueueUrl", '{"QueueName": ""}'),
+    "a token in another script": form(
+        "ConfirmSubscription", "sns", f"Version=2010-03-31&TopicArn=arn:aws:sns:us-east-1:123456789012:t&Token={quote('é')}"
+    ),
+    "a digest in another script": Request("s3", "PUT", "/bucket/k", body=b"a", spoilt=("x-amz-content-sha256", "é")),
+    "a policy in a card's place, a thousand levels deep": sagemaker(
+        "CreateModelCard", '{"ModelCardName": "a", "ModelCardStatus": "Draft", "Content": "' + "[" * 5000 + '"}'
+    ),
     "elements by the million": Request("s3", "POST", "/bucket?delete", body=b"<a>" + b"<b/>" * 1_000_000 + b"</a>"),
     "elements in elements": Request("s3", "POST", "/bucket?delete", body=b"<a>" * 100_000),
     "entities in entities": Request(

@@ -147,6 +147,7 @@ def test_the_form_may_send_the_browser_elsewhere(gateway: Gateway) -> None:
         ({"tagging": "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>"}, {}, "MalformedXML"),
         ({"tagging": "<Tagging><TagSet/></Tagging>"}, {}, "AccessDenied"),
         ({"key": ""}, {}, "InvalidArgument"),
+        ({"x-amz-meta-a=b": "1"}, {}, "InvalidArgument"),
         ({"x-amz-meta-long": "x" * 100_000}, {}, "MaxPostPreDataLengthExceededError"),
     ],
 )

@@ -85,7 +85,7 @@ class Plain:
             raise incomplete()
         if self._digest is not None and self._expected is not None:
             found = self._digest.hexdigest()
-            if not hmac.compare_digest(found, self._expected):
+            if not hmac.compare_digest(found.encode(), self._expected.encode()):
                 raise sha256_mismatch(self._expected, found)
 
 

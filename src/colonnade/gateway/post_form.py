@@ -29,6 +29,8 @@ from colonnade.kernel import json_text, models
 from colonnade.kernel.errors import ServiceError
 
 _MOST_BEFORE_FILE = 64 * 1024
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""Of a field, which becomes a header: of the answer too, where it is metadata."""
 _UNCONDITIONAL = frozenset({"policy", "x-amz-signature", "signature", "awsaccesskeyid", "file"})
 """Fields that the policy need not speak of."""
 
@@ -76,6 +78,9 @@ async def identify(exchange: Exchange) -> None:
 
 def _as_headers(exchange: Exchange, fields: Mapping[str, str]) -> Mapping[bytes, bytes]:
     """What a PutObject would have said in headers."""
+    for name in fields:
+        if not _NAME.fullmatch(name):
+            raise _invalid(f"a form's field cannot be named {name!r}")
     kept = {name: exchange.headers[name] for name in (b"host", b"expect") if name in exchange.headers}
     said = {name: value for name, value in fields.items() if name not in ("bucket", "key", "host", "expect")}
     if "acl" in said:

@@ -62,7 +62,7 @@ def _simulate(
     context = known | {
         entry["ContextKeyName"]: entry["ContextKeyValues"]
         for entry in call.parameters.get("ContextEntries", ())
-        if entry.get("ContextKeyValues")
+        if entry.get("ContextKeyName") and entry.get("ContextKeyValues")
     }
     asked = [
         (action, resource)

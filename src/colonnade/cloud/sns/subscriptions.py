@@ -124,7 +124,7 @@ def _confirm(transaction: Transaction, topic_arn: str, token: str, now: float) -
     find_topic(transaction, topic)
     scope, prefix = subscriptions_of(topic)
     for row in each(transaction, scope, Query(name_prefix=prefix)):
-        if secrets.compare_digest(row.document["token"], token):
+        if secrets.compare_digest(row.document["token"].encode(), token.encode()):
             transaction.put(row.key, {**row.document, "confirmed": True}, at=now, active=row.active)
             return row.key
     raise invalid("Invalid parameter: Token")
@@ -143,7 +143,7 @@ def unsubscribe_by_token(platform: Platform, arn: str, token: str) -> None:
     """For whoever opened the UnsubscribeURL. Raises InvalidParameter or NotFound."""
     with platform.store.write() as transaction:
         stored = find_subscription(transaction, subscription_key(arn))
-        if not secrets.compare_digest(stored.document["token"], token):
+        if not secrets.compare_digest(stored.document["token"].encode(), token.encode()):
             raise invalid("Invalid parameter: Token")
         remove_subscription(transaction, stored)
 

@@ -87,8 +87,10 @@ def judge(call: Call, action: str, resource: str, context: Mapping[str, Any] | N
 
 
 def _policy(call: Call, resource: str) -> str:
-    if resource == "*":
+    try:
+        key = key_of_arn(resource)
+    except ValueError:  # of all queues, or of none: the operation says so
         return ""
     with call.platform.store.read() as reader:
-        stored = reader.get(key_of_arn(resource))
+        stored = reader.get(key)
     return "" if stored is None else str(stored.document["attributes"].get("Policy", ""))

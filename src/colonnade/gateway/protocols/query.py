@@ -104,7 +104,10 @@ class _Readers:
             for entry in _numbered(found, within):
                 if not isinstance(entry, dict) or key_name not in entry or value_name not in entry:
                     raise Misfit(f"entries with {key_name} and {value_name}", entry)
-                result[entry[key_name]] = convert(entry[value_name])
+                key = entry[key_name]
+                if not isinstance(key, str):
+                    raise Misfit("a text as a key", key)
+                result[key] = convert(entry[value_name])
             return result
 
         return read
