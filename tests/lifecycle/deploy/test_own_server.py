@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from colonnade.kernel.errors import ServiceError
+from colonnade.lifecycle.deploy.transform_job import acceptance
 
-from .conftest import ROLE, Bench, as_json, until
+from .conftest import ROLE, SCIKIT_LEARN, Bench, as_json, until
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/churn/my-server:latest"
 BY_PORT = '''
@@ -220,3 +221,34 @@ def test_a_server_without_an_archive_and_an_image_without_a_server_are_refused(b
 
     assert "give its ModelDataUrl" in refusal(Environment={"COLONNADE_SERVER": "serve"})
     assert "name the program in the container's Environment as COLONNADE_SERVER" in refusal()
+
+
+def test_a_server_may_be_one_of_several_containers(bench: Bench) -> None:
+    double = "def model_fn(d): return 1\ndef transform_fn(m, body, c, a): return body + body, 'text/plain'"
+    first = bench.upload("double.tar.gz", {"code/inference.py": double})
+    own = {
+        "Image": IMAGE,
+        "ModelDataUrl": bench.upload("own.tar.gz", by_port()),
+        "Environment": {"COLONNADE_SERVER": "serve.py"},
+        "ContainerHostname": "mine",
+    }
+    containers = [{"Image": SCIKIT_LEARN, "ModelDataUrl": first, "ContainerHostname": "double"}, own]
+    bench.do("CreateModel", ModelName="own", Containers=containers, ExecutionRoleArn=ROLE)
+    bench.config("own", {"ModelName": "own"})
+    bench.endpoint("own", "own")
+    bench.settled("own")
+
+    about = as_json(bench.invoke("own", b"1,2"))
+
+    assert (about["body"], about["headers"]["content-type"]) == ("1,21,2", "text/plain")
+
+
+def test_batch_transform_says_that_it_does_not_drive_servers_yet() -> None:
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://a/b", "Environment": {"COLONNADE_SERVER": "serve"}}
+
+    with pytest.raises(
+        ServiceError, match="does not implement batch transform with COLONNADE_SERVER"
+    ) as refused:
+        acceptance._check_model("own", {"PrimaryContainer": container})
+
+    assert refused.value.status == 501

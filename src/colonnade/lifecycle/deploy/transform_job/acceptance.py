@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from colonnade import runtimes
 from colonnade.jobs import channels
 from colonnade.jobs.locations import Location
 from colonnade.kernel.errors import validation
@@ -50,6 +51,10 @@ def _check_model(name: str, model: Document) -> None:
             raise validation(
                 f"Model {name} has a container of Mode MultiModel, where each call names its model. "
                 "Batch transform needs containers that hold one model."
+            )
+        if container.get("Environment", {}).get(runtimes.SERVER):
+            raise not_yet(
+                f"batch transform with {runtimes.SERVER}", "Send the records to an endpoint of the model."
             )
 
 
