@@ -127,8 +127,9 @@ class Application:
         exchange = self._exchange(scope, receive)
         with suppress(ServiceError):
             exchange.signature = claimed_signature(exchange)
-        response = errors.answer(exchange, refusal(exchange, scope["extensions"][EXTENSION]))
-        await send_response(exchange, response, send)
+        exchange.response = errors.answer(exchange, refusal(exchange, scope["extensions"][EXTENSION]))
+        await send_response(exchange, exchange.response, send)
+        self._count(exchange)
 
     async def _serve(self, exchange: Exchange, send: Send) -> None:
         try:

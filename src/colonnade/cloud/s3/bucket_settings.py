@@ -1,5 +1,5 @@
-"""What a bucket can be set to. Most of it is not built, so that only one value is true: reading tells it, writing anything
-else is refused. Nothing is public in Colonnade, so blocking public access blocks nothing more and is only remembered.
+"""What a bucket can be set to where only one value is true: reading tells it, writing anything else is refused. Nothing is public in
+Colonnade, so that of the blocks of public access only that of public policies has something to refuse.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from colonnade.cloud.s3.bucket import owner
 from colonnade.cloud.s3.index import bucket_of, put_bucket
 from colonnade.cloud.s3.objects import find_asked
 from colonnade.cloud.s3.refusals import not_built, refusal
-from colonnade.kernel.operations import Call, Effect, Handler, Result, operation
+from colonnade.kernel.operations import Call, Effect, Result, operation
 
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
@@ -120,20 +120,6 @@ def get_logging(call: Call) -> Result:
 def get_request_payment(call: Call) -> Result:
     _exists(call)
     return {"Payer": "BucketOwner"}
-
-
-def _never_set(name: str, action: str, code: str) -> Handler:
-    """Reading of what cannot be set: true for every bucket there is."""
-
-    @operation("s3", name, demand=on_bucket(action))
-    def get(call: Call) -> Result:
-        _exists(call)
-        raise refusal(code, BucketName=call.parameters["Bucket"])
-
-    return get
-
-
-get_cors = _never_set("GetBucketCors", "GetBucketCORS", "NoSuchCORSConfiguration")
 
 
 def _exists(call: Call) -> None:

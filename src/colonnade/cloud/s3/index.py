@@ -30,6 +30,8 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
     """JSON, as it was put."""
     versioning: str = ""
     """Enabled or Suspended; empty when it never was enabled."""
+    cors: list[dict[str, Any]] = []
+    """Rules, as they were put."""
     lifecycle: list[dict[str, Any]] = []
     """Rules, as they were put."""
     lifecycle_due: float = 0.0
