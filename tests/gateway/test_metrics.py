@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,21 @@ def test_what_both_workers_answered_is_added_up(server: Server) -> None:
     assert after[f"{name}_bucket", f'{labels},le="+Inf"'] == after[f"{name}_count", labels]
     assert after[f"{name}_sum", labels] > 0
     assert scraped(server)[f"{name}_count", labels] == after[f"{name}_count", labels]
+
+
+def test_what_is_no_request_at_all_is_counted_as_a_refusal(server: Server) -> None:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    labels = 'service="",operation="",status="400"'
+    before = scraped(server).get(("colonnade_request_seconds_count", labels), 0)
+
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(b"NONSENSE\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+    deadline = time.monotonic() + 60
+    while scraped(server).get(("colonnade_request_seconds_count", labels), 0) != before + 1:
+        assert time.monotonic() < deadline, "it was not counted"
+        time.sleep(0.02)
 
 
 def test_each_process_tells_its_memory_and_processor_time(server: Server) -> None:
