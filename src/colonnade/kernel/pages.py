@@ -46,11 +46,19 @@ _SIFTED = 200
 
 
 def list_page(
-    call: Call, scope: Scope, show: Show, *, keep: Keep | None = None, name_prefix: str = ""
+    call: Call,
+    scope: Scope,
+    show: Show,
+    *,
+    keep: Keep | None = None,
+    name_prefix: str = "",
+    name_part: str = "",
 ) -> Result:
-    """Answer a List operation whose rows are the documents of a scope. Raises ValidationException for a bad token."""
+    """Answer a List operation whose rows are the documents of a scope. Raises ValidationException for a bad token.
+    `name_part`: what the names of all that `keep` keeps contain, so that the others need not be read."""
     limit = int(call.parameters.get("MaxResults", DEFAULT_PAGE))
     query = _query(call, name_prefix)
+    query = replace(query, name_contains=name_part or query.name_contains)
     with call.platform.store.read() as reader:
         found = _rows(reader, scope, replace(query, limit=max(limit + 1, _SIFTED) if keep else limit + 1))
         rows = list(islice(filter(keep, found) if keep else found, limit + 1))

@@ -377,6 +377,10 @@ class Resource:
             self.show,
             keep=(lambda row: all(test(row) for test in tests)) if tests else None,
             name_prefix=prefix,
+            # `UserProfileNameContains`: every part of a name is a part of its key.
+            name_part=next(
+                (wanted[f"{member}Contains"] for member in self.named if f"{member}Contains" in wanted), ""
+            ),
         )
 
     def _matches(self, wanted: Mapping[str, Any], stored: Stored) -> bool:
