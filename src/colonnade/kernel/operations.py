@@ -259,7 +259,8 @@ def _why(target: Operation, call: Call, action: str, resource: str, decision: De
 
 
 def perform(call: Call) -> Result:
-    """Authorise, then run. The gateway and `invoke` both end here. Parameters are valid already."""
+    """Authorise, then run: a call from within. Parameters are valid already. The gateway takes these steps one by one, among
+    others and without a thread where it can (`gateway/chain.py`)."""
     target = find(call.service, call.operation)
     authorise(target, call)
     return target.handler(call) or {}
