@@ -22,6 +22,7 @@ from crash.killing import kill_a_part
 from journeys.team import BUCKET, SCIKIT_LEARN, Team, wait_for
 
 DOUBLING = """
+import os
 import time
 
 def model_fn(folder):
@@ -33,6 +34,8 @@ def transform_fn(model, body, content_type, accept):
         raise ValueError("this input is bad")
     if text.startswith("slow"):
         time.sleep(1)
+    if text == "fatal":
+        os._exit(1)
     return text * 2, "text/plain"
 """
 
@@ -265,6 +268,29 @@ def test_what_still_waits_when_an_endpoint_is_deleted_is_told(team: Team) -> Non
     answer = ask(team, endpoint, "never")
     sagemaker.delete_endpoint(EndpointName=endpoint)
     assert "deleted" in outcome(team, answer["FailureLocation"])
+
+
+def test_a_request_that_ends_its_process_fails_in_the_end_and_others_do_not(team: Team) -> None:
+    endpoint = asynchronous(team, script_model(team, DOUBLING), per_instance=1)
+    fatal, other = ask(team, endpoint, "fatal"), ask(team, endpoint, "ab")
+    assert "it is not tried again" in outcome(team, fatal["FailureLocation"])
+    assert outcome(team, other["OutputLocation"]) == "abab"
+
+
+def test_a_request_that_nobody_had_time_for_expires(tmp_path: Path) -> None:
+    with running(tmp_path / "data", "--ephemeral", "--clock", "manual") as server:
+        team = Team(server).prepare()
+        endpoint = asynchronous(team, script_model(team, DOUBLING))
+        wanted = [{"VariantName": "A", "DesiredInstanceCount": 0}]
+        server.client("sagemaker").update_endpoint_weights_and_capacities(
+            EndpointName=endpoint, DesiredWeightsAndCapacities=wanted
+        )
+        team.in_service(endpoint)
+        answer = ask(team, endpoint, "late", RequestTTLSeconds=60)
+        server.advance(59)
+        assert found(team, answer["FailureLocation"]) is None
+        server.advance(2)
+        assert "expired" in outcome(team, answer["FailureLocation"])
 
 
 def test_every_accepted_request_is_answered_once_through_kills_at_random_moments(tmp_path: Path) -> None:

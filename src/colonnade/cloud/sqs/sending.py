@@ -10,7 +10,7 @@ from typing import Any
 from colonnade.cloud.sqs import digests, messages
 from colonnade.cloud.sqs.arrivals import arrived
 from colonnade.cloud.sqs.batches import checked_entries, failed
-from colonnade.cloud.sqs.named import find, invalid, messages_of, queue_key
+from colonnade.cloud.sqs.named import find, invalid, messages_of, queue_key, target
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.store import Stored, Transaction
@@ -37,8 +37,6 @@ def send_message(call: Call) -> Result:
 
 
 def _demanded(call: Call) -> Sequence[tuple[str, str]]:
-    from colonnade.cloud.sqs.named import target
-
     return [("sqs:SendMessage", target(call))]
 
 

@@ -53,18 +53,18 @@ class Processing:
                 measure("TotalProcessingTime", (time.perf_counter() - began) * 1e3)
         except LookupError as lost:
             _log.warning("%s", lost)
-        except ReplicaLost:
-            await self._release(request, died=True)
+        except ReplicaLost:  # two of them, which is when the router gives up
+            await self._release(request, died=2)
         except _Unavailable:
             await asyncio.sleep(_PAUSE)
-            await self._release(request, died=False)
+            await self._release(request, died=0)
         except asyncio.CancelledError:  # this worker ends: another one goes on
-            queue.release(self.platform.store, request, died=False)
+            queue.release(self.platform.store, request, died=0)
             raise
         except Exception:  # noqa: BLE001 - logged, and tried again a few times: one request must not end the dispatcher
             _log.exception("%s could not be processed", request.key)
             await asyncio.sleep(_PAUSE)
-            await self._release(request, died=True)
+            await self._release(request, died=1)
 
     async def expire(self, request: Stored, measure: Measure) -> None:
         measure("ExpiredRequests")
@@ -76,9 +76,9 @@ class Processing:
         except Exception:  # noqa: BLE001 - logged, and tried again
             _log.exception("%s could not be told that it expired", request.key)
             await asyncio.sleep(_PAUSE)
-            await self._release(request, died=False)
+            await self._release(request, died=0)
 
-    async def _release(self, request: Stored, *, died: bool) -> None:
+    async def _release(self, request: Stored, *, died: int) -> None:
         await self._blocking(queue.release, self.platform.store, request, died=died)
 
     async def _try(self, request: Stored, variant: str, measure: Measure) -> None:

@@ -103,15 +103,15 @@ def _claimed(transaction: Transaction, row: Stored, me: str, now: float) -> Stor
     return _put(transaction, row.key, document, CLAIMED, expect=row.version)
 
 
-def release(store: Store, request: Stored, *, died: bool) -> None:
-    """Back into the queue, at its old place. `died`: under this request, whoever was at fault."""
+def release(store: Store, request: Stored, *, died: int) -> None:
+    """Back into the queue, at its old place. `died`: so many processes under this request, whoever was at fault."""
     with store.write() as transaction:
         row = transaction.get(request.key)
         if row is not None and row.document.get("claim") == request.document["claim"]:
             _release(transaction, row, died=died)
 
 
-def _release(transaction: Transaction, row: Stored, *, died: bool) -> None:
+def _release(transaction: Transaction, row: Stored, *, died: int) -> None:
     document = {name: value for name, value in row.document.items() if name != "claim"}
     _put(transaction, row.key, {**document, "deaths": document["deaths"] + died}, QUEUED)
 
@@ -121,7 +121,7 @@ def recover(store: Store) -> set[Key]:
     with store.read() as reader:
         gone = [row for row in reader.scan_types(SERVICE, TYPE, active=True) if _is_orphan(row)]
     for orphan in gone:
-        release(store, orphan, died=True)
+        release(store, orphan, died=1)
     return {endpoint_of(row.key) for row in gone}
 
 

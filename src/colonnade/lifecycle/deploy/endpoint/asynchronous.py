@@ -123,7 +123,7 @@ def abandon(platform: Platform, endpoint: Key) -> bool:
         try:
             outcome.fail(platform, request, DELETED, lambda metric, value=1.0: None)
         except Exception:
-            queue.release(platform.store, request, died=False)
+            queue.release(platform.store, request, died=0)
             raise
     with platform.store.read() as reader:
         return next(queue.waiting(reader, endpoint), None) is None
