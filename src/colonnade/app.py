@@ -324,6 +324,7 @@ class _Told:
 def _sweep_now_and_then(platform: Platform, told: _Told) -> None:
     """Remove the bytes that a crash left without a name, and let metrics grow old: at the start, and every hour."""
     from colonnade.cloud.s3.orphans import sweep
+    from colonnade.lifecycle.deploy.model.unused import sweep as sweep_models
     from colonnade.timeseries.database import Timeseries
 
     while not told.stop.is_set():
@@ -332,6 +333,11 @@ def _sweep_now_and_then(platform: Platform, told: _Told) -> None:
                 _log.info("removed %d blobs that no object names", len(gone))
         except Exception:  # noqa: BLE001 - logged, and tried again: what is swept does no harm meanwhile
             _log.exception("sweeping orphaned blobs failed; trying again in an hour")
+        try:
+            if gone_models := sweep_models(platform, now=time.time()):
+                _log.info("removed %d model archives that nothing uses", len(gone_models))
+        except Exception:  # noqa: BLE001 - logged, and tried again: they only take room meanwhile
+            _log.exception("sweeping unused models failed; trying again in an hour")
         try:
             platform.the(Timeseries).pack(platform.clock.now())
         except Exception:  # noqa: BLE001 - logged, and tried again: they only take more room meanwhile

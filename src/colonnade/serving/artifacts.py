@@ -117,6 +117,21 @@ class Artifacts:
         except (tarfile.TarError, EOFError, OSError) as error:
             raise _no_archive(error) from error
 
+    def older_than(self, instant: float) -> list[str]:
+        """Digests of the archives that were last kept before."""
+        return [
+            path.name
+            for path in sorted(self._folder.glob("*"))
+            if not path.name.startswith(_DRAFT) and path.is_dir() and path.stat().st_mtime < instant
+        ]
+
+    def remove(self, digest: str) -> None:
+        """With whatever was compiled from it. It goes at once, so that nobody finds half of it."""
+        draft = Path(tempfile.mkdtemp(dir=self._folder, prefix=_DRAFT))
+        with suppress(FileNotFoundError):
+            self.folder(digest).replace(draft / digest)
+        shutil.rmtree(draft)
+
     # What was compiled
 
     def compiled(self, digest: str, runtime: str) -> Path | None:

@@ -6,9 +6,11 @@ wrong here goes wrong there again, where it can be told.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from colonnade.kernel.platform import Platform
 from colonnade.kernel.reconcile import Again, Done, Outcome, reconciler
-from colonnade.kernel.store import Key
+from colonnade.kernel.store import Document, Key
 from colonnade.lifecycle.deploy.model.operations import MODELS
 from colonnade.lifecycle.deploy.model.preparation import Broken, prepare_all
 
@@ -31,12 +33,18 @@ def reconcile(platform: Platform, key: Key) -> Outcome:
     except Broken:
         return _settle(platform, key)
     if all("kind" in each for each in prepared):
-        return _settle(platform, key)
+        return _settle(platform, key, [each["model"] for each in prepared if each["model"]])
     if prepared != known:
         MODELS.update(platform, key, lambda document: document.update(_prepared=prepared))
     return Again(_SOON)
 
 
-def _settle(platform: Platform, key: Key) -> Outcome:
-    MODELS.update(platform, key, lambda document: document.pop("_prepared", None), active=False)
+def _settle(platform: Platform, key: Key, digests: Sequence[str] = ()) -> Outcome:
+    """`digests` of its archives keep what was compiled from them as long as the model is there."""
+
+    def edit(document: Document) -> None:
+        document.pop("_prepared", None)
+        document["_archives"] = list(digests)
+
+    MODELS.update(platform, key, edit, active=False)
     return Done()
