@@ -82,6 +82,13 @@ def test_a_hundred_customers_models_answer_and_a_killed_worker_finds_them_again(
     with ThreadPoolExecutor(8) as pool:
         first = list(pool.map(lambda target: ask(client, endpoint, target), targets))
         again = list(pool.map(lambda target: ask(client, endpoint, target), targets))
+        metrics = wait_for(  # a worker that is busy leaves its report to the next asking
+            lambda: counted(team, endpoint),
+            lambda seen: (
+                seen.get("colonnade_model_cache_hits_count", 0) >= 200
+                and seen.get("colonnade_loaded_models", 0) >= 100
+            ),
+        )
         workers = [pid for name, pid in team.server.pids().items() if name.startswith("worker")]
         assert workers[0] is not None
         os.kill(workers[0], signal.SIGKILL)
@@ -89,11 +96,8 @@ def test_a_hundred_customers_models_answer_and_a_killed_worker_finds_them_again(
 
     assert len({*first, *again, *after}) == 1
     assert float(first[0]) > 0.5
-    metrics = counted(team, endpoint)
-    assert metrics["colonnade_model_cache_hits_count"] >= 200
     assert 0 < metrics["colonnade_model_cache_hits_sum"] < metrics["colonnade_model_cache_hits_count"]
     assert metrics["colonnade_model_loading_seconds_count"] >= 100
-    assert metrics["colonnade_loaded_models"] >= 100
 
 
 def test_scripts_models_come_and_go_in_one_process(team: Team) -> None:
