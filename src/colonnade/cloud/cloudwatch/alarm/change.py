@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from colonnade.cloud.cloudwatch.alarm.documents import find, forget, missing, pass_to, scope_of
+from colonnade.kernel import json_text
 from colonnade.kernel.errors import ServiceError
 from colonnade.kernel.operations import Call, Result, operation
 from colonnade.kernel.reconcile import wake
@@ -21,7 +21,7 @@ def set_alarm_state(call: Call) -> None:
     data = given.get("StateReasonData", "")
     if data:
         try:
-            json.loads(data)
+            json_text.read(data)
         except ValueError as error:
             raise ServiceError("InvalidFormat", "StateReasonData was not valid JSON.") from error
     with call.write():
