@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from time import monotonic
 
-LONGEST = 0.25
+LONGEST = 0.1
 """Seconds that a call may wait after the event loop found it."""
 _LEAST = 16
 """What comes before it is worth looking at the clock: a process that the machine let stand still is not overloaded."""
