@@ -218,8 +218,14 @@ def test_trap_07_the_request_chooses_the_protocol(gateway: Gateway) -> None:
     ("service", "operation", "parameters", "raised", "code"),
     [
         ("cloudwatch", "GetDashboard", {"DashboardName": "d"}, "DashboardNotFoundError", "ResourceNotFound"),
-        # SQS's model does not tell its old names any more.
-        ("sqs", "GetQueueUrl", {"QueueName": "q"}, "QueueDoesNotExist", "QueueDoesNotExist"),
+        # SQS's model does not tell its old names any more, but its clients go on to look for them.
+        (
+            "sqs",
+            "GetQueueUrl",
+            {"QueueName": "q"},
+            "QueueDoesNotExist",
+            "AWS.SimpleQueueService.NonExistentQueue",
+        ),
     ],
 )
 def test_trap_08_query_compatible_services_name_the_query_error_too(
