@@ -268,6 +268,21 @@ def test_an_endpoint_whose_model_does_not_load_fails_with_the_reason_and_can_be_
     bench.gone("none")
 
 
+def test_whoever_sees_an_endpoint_in_service_sees_its_instances(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "colonnade.lifecycle.deploy.endpoint.reconciler._keep", lambda platform, key, before, replicas: None
+    )
+    bench.script_model("who", who())
+    bench.config("who", {"ModelName": "who"})
+    bench.endpoint("who", "who")
+
+    described = bench.settled("who")
+
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+
+
 def test_an_endpoint_that_is_deleted_at_the_moment_of_its_failure_goes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

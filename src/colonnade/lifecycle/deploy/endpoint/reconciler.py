@@ -119,7 +119,13 @@ def _bring_up(
         if _has_replicas(route):
             return Again(_SOON)
         return _give_up(platform, key, f"A gateway worker cannot serve the model: {refusals}")
-    states.host(key).update(platform, key, lambda found: states.deployed(found, platform.clock.now()))
+
+    def deploy(found: Document) -> None:
+        # Together, so that whoever sees it in service sees its instances counted.
+        found["_replicas"] = replicas.slots
+        states.deployed(found, platform.clock.now())
+
+    states.host(key).update(platform, key, deploy)
     serverless.served(platform, key, coming)
     hosted_models.forget(platform, key, keep=_groups(coming))
     return Again(0.0)
