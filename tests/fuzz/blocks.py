@@ -30,14 +30,14 @@ def cases(seed: int, block: int, size: int = SIZE) -> Iterator[Request]:
         yield bent(chance, replace(original, headers=dict(original.headers)))
 
 
-def run(seed: int, block: int, size: int = SIZE) -> Iterator[tuple[int, Request, str]]:
+def run(seed: int, block: int, size: int = SIZE, *, timed: bool = True) -> Iterator[tuple[int, Request, str]]:
     """The cases that went wrong: number, request, how."""
     with TemporaryDirectory() as folder:
         stage = Stage(Path(folder))
         try:
             for number, request in enumerate(cases(seed, block, size)):
                 try:
-                    problem = wrong(stage.ask(request))
+                    problem = wrong(stage.ask(request), timed=timed)
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
                     problem = f"{type(error).__name__}: {error}"
                 if problem is not None:
